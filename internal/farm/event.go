@@ -1,0 +1,71 @@
+package farm
+
+import "time"
+
+// EventID names a kind of event for ever: scripts and alerts are written against it.
+type EventID string
+
+// Severity says how much an event wants attention.
+type Severity string
+
+const (
+	Info    Severity = "info"
+	Warning Severity = "warning"
+	Fault   Severity = "fault"
+	Healed  Severity = "healed" // a fault of the same id and subject is over
+)
+
+// Event ids, by the package that raises them.
+const (
+	EventMemberUp      EventID = "member.up"      // a session with the member is established
+	EventMemberDown    EventID = "member.down"    // the session with the member is lost
+	EventMemberRefused EventID = "member.refused" // a certificate that is not of this farm, or revoked
+	EventTokenRefused  EventID = "token.refused"  // a wrong, used or expired invite token
+	EventMemberJoined  EventID = "member.joined"  // a token was redeemed
+	EventMemberTwin    EventID = "member.twin"    // two live members use one name
+
+	EventFileSent      EventID = "file.sent"      // a local change was versioned and pushed
+	EventFileInstalled EventID = "file.installed" // a remote change became visible here
+	EventFileConflict  EventID = "file.conflict"  // two concurrent versions; the loser is preserved
+	EventFilePreserved EventID = "file.preserved" // bytes were kept outside the tree
+	EventFileBlocked   EventID = "file.blocked"   // a path can't be installed or read
+
+	EventFolderScanning EventID = "folder.scanning" // a scan began
+	EventFolderScanned  EventID = "folder.scanned"  // a scan ended
+	EventFolderOverflow EventID = "folder.overflow" // notifications were lost; a scan follows
+	EventFolderHalted   EventID = "folder.halted"   // the root is gone or not the one expected; nothing is done
+	EventFolderInSync   EventID = "folder.insync"   // nothing is waiting, here or from the others
+	EventFolderEpoch    EventID = "folder.epoch"    // the index was new, lost or set back
+	EventClockSkew      EventID = "clock.skew"      // a member's clock is far from ours
+
+	EventConfigLive     EventID = "config.live"     // a revision is live on this member
+	EventConfigRefused  EventID = "config.refused"  // what was typed does not check; the old revision goes on
+	EventConfigMerged   EventID = "config.merged"   // concurrent edits became one revision
+	EventConfigConflict EventID = "config.conflict" // the same file was edited on two members; the later wins
+	EventSiteRefused    EventID = "site.refused"    // one site does not compile here; the others are live
+	EventBindingSkipped EventID = "binding.skipped" // an address is not this member's
+	EventCertRefused    EventID = "cert.refused"    // a certificate in the store can't be used
+
+	EventNodeUp   EventID = "node.up"   // the edge sends visitors to the node
+	EventNodeDown EventID = "node.down" // the edge sends no visitors to the node
+
+	EventStarted EventID = "member.started"
+	EventStopped EventID = "member.stopped"
+)
+
+// Event is a change of state that somebody may want to know.
+type Event struct {
+	ID       EventID           `json:"id"`
+	Time     time.Time         `json:"time"`
+	Severity Severity          `json:"severity"`
+	Member   MemberID          `json:"member"`           // who raised it
+	Subject  string            `json:"subject"`          // member, path, file or address that it is about
+	Folder   FolderID          `json:"folder,omitempty"` // when it is about a folder
+	Message  string            `json:"message"`          // what happened, lower case, no full stop
+	Next     string            `json:"next,omitempty"`   // what to do about it
+	Fields   map[string]string `json:"fields,omitempty"` // stable keys per id, documented in docs/events.md
+}
+
+// Sink takes events. It never blocks for long and may be called by any goroutine. Who raises an event fills all but
+// Time and Member.
+type Sink func(Event)

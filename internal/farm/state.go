@@ -1,0 +1,41 @@
+package farm
+
+// FolderState is what a member says of one folder to the others: enough for acknowledgement, backlog, read-your-writes
+// and tombstones.
+type FolderState struct {
+	Actor   Actor  // under which it writes now
+	Known   Vector // changes it has heard of
+	Applied Vector // changes it has on disk, visible to applications
+	Durable Vector // changes that survive a power cut there
+	Entries int64  // live entries
+	Waiting int64  // paths known but not yet as they should be
+}
+
+// Verdict is how a member fares with a configuration revision.
+type Verdict struct {
+	Revision Digest            // that is live
+	Wanted   Digest            // that should be live; differs from Revision while it is prepared or when it was refused
+	Faults   []string          // why it is not
+	Sites    map[string]string // site file name to why it was refused here
+}
+
+// MemberState is what a member says of itself to all others, in heartbeats and at every change.
+type MemberState struct {
+	Member   MemberID
+	Roles    []Role
+	Draining bool
+	Version  string // of the program
+	Verdict  Verdict
+	Folders  map[FolderID]FolderState
+}
+
+// Meta is the state of a folder's index that is not of one path.
+type Meta struct {
+	Actor   Actor  // under which this member writes
+	Seq     Seq    // of its latest change
+	Known   Vector // changes merged into the index
+	Durable Vector // changes that survive a power cut here
+	Clock   HLC    // latest time given or observed
+	Boot    string // id of the system's boot in which the index was opened; another one and not Clean: power may have been cut
+	Clean   bool   // the index was closed in order, everything synced
+}
