@@ -72,7 +72,14 @@ type Version struct {
 	Time    HLC
 	Content Stamp // the write that last set type and content
 	Meta    Stamp // the write that last set mode, owner or (content being the same) mtime
+
+	// Lost lists contents in Vector that lost a conflict, so that the writer never had them before its eyes: their
+	// authors preserve them although Vector covers them. Mostly empty; at most MaxLost, the latest stay.
+	Lost []Position
 }
+
+// MaxLost bounds Version.Lost and Disk.Lost.
+const MaxLost = 64
 
 // Stamp is the version's own.
 func (v Version) Stamp() Stamp { return Stamp{v.Dot, v.Time} }
@@ -116,6 +123,7 @@ type Disk struct {
 	Content Stamp  // of the version whose content this is
 	Meta    Stamp  // of the version whose mode and owner these are
 	Context Vector // versions of the path that an application which now writes has had before its eyes
+	Lost    []Position // contents in Context that lost a conflict (see Version.Lost)
 	Stat    Fingerprint
 }
 
