@@ -120,9 +120,9 @@ func (f Fingerprint) Matches(g Fingerprint) bool {
 // Disk is what a member last saw or put at a path, and which versions that includes.
 type Disk struct {
 	Attr
-	Content Stamp  // of the version whose content this is
-	Meta    Stamp  // of the version whose mode and owner these are
-	Context Vector // versions of the path that an application which now writes has had before its eyes
+	Content Stamp      // of the version whose content this is
+	Meta    Stamp      // of the version whose mode and owner these are
+	Context Vector     // versions of the path that an application which now writes has had before its eyes
 	Lost    []Position // contents in Context that lost a conflict (see Version.Lost)
 	Stat    Fingerprint
 }
