@@ -1,0 +1,142 @@
+package reconcile
+
+import (
+	"slices"
+
+	"tandem/internal/farm"
+)
+
+// Merge returns the causally maximal versions among known and e, ordered by dot. It is known itself when e says nothing
+// new. Known is not altered.
+func Merge(known []farm.Entry, e farm.Entry) []farm.Entry {
+	for _, k := range known {
+		if k.Version.Vector.Covers(e.Version.Dot) {
+			return known
+		}
+	}
+	next := make([]farm.Entry, 0, len(known)+1)
+	for _, k := range known {
+		if !e.Version.Vector.Covers(k.Version.Dot) {
+			next = append(next, k)
+		}
+	}
+	next = append(next, e)
+	slices.SortFunc(next, func(a, b farm.Entry) int { return byDot(a.Version.Dot, b.Version.Dot) })
+	return next
+}
+
+func byDot(a, b farm.Position) int { return farm.Stamp{Dot: a}.Compare(farm.Stamp{Dot: b}) }
+
+// State is what a path should be.
+type State struct {
+	farm.Attr                 // what should be on disk; Absent keeps the mode and owner of what was deleted
+	Content   farm.Stamp      // the write that set type and content
+	Meta      farm.Stamp      // the write that set mode and owner
+	Context   farm.Vector     // all versions that the state takes in
+	Lost      []farm.Entry    // versions whose content lost just now, among those known
+	LostDots  []farm.Position // all contents in Context that lost, now or earlier; ordered, at most farm.MaxLost
+}
+
+// Decide says what a path should be. liveChild tells that something lives below it: then it is a directory, whatever is
+// known of the path itself, because an edit beats the deletion of what it was made in. No versions: Absent.
+func Decide(known []farm.Entry, liveChild bool) State {
+	var s State
+	for _, e := range known {
+		s.Context = s.Context.Join(e.Version.Vector)
+	}
+	winner := pick(known)
+	if winner == nil {
+		return s
+	}
+	s.Attr, s.Content, s.Meta = winner.Attr, winner.Version.Content, winner.Version.Meta
+	settleMeta(&s, known)
+	if liveChild && s.Type != farm.Dir {
+		s.Attr = impliedDir(s.Attr)
+		winner = nil
+	}
+	for _, e := range known {
+		if lost(e, winner, s.Attr) {
+			s.Lost = append(s.Lost, e)
+		}
+	}
+	s.LostDots = lostDots(known, s.Lost)
+	return s
+}
+
+// pick returns the version whose content wins; of deletions only, the latest.
+func pick(known []farm.Entry) *farm.Entry {
+	var best *farm.Entry
+	for i := range known {
+		if best == nil || beats(&known[i], best) {
+			best = &known[i]
+		}
+	}
+	return best
+}
+
+// beats orders maximal versions totally: life, directory, then the time of the content. Content times never contradict
+// causality, and among maximal versions only concurrent ones differ in the first two.
+func beats(a, b *farm.Entry) bool {
+	if la, lb := a.Type != farm.Absent, b.Type != farm.Absent; la != lb {
+		return la
+	}
+	if da, db := a.Type == farm.Dir, b.Type == farm.Dir; da != db {
+		return da
+	}
+	if c := a.Version.Content.Compare(b.Version.Content); c != 0 {
+		return c > 0
+	}
+	return a.Version.Stamp().Compare(b.Version.Stamp()) > 0
+}
+
+// settleMeta takes mode and owner from the latest that set them among versions of the winning type, and the
+// modification time from the latest among those with the winning content.
+func settleMeta(s *State, known []farm.Entry) {
+	touched := s.Meta
+	for _, e := range known {
+		if e.Type != s.Type {
+			continue
+		}
+		if e.Version.Meta.Compare(s.Meta) > 0 {
+			s.Mode, s.Owner, s.Meta = e.Mode, e.Owner, e.Version.Meta
+		}
+		if e.Version.Content == s.Content && e.Version.Meta.Compare(touched) > 0 {
+			s.MTime, touched = e.MTime, e.Version.Meta
+		}
+	}
+}
+
+// impliedDir is the directory that holds a live child although its own last version is a deletion or no directory.
+func impliedDir(was farm.Attr) farm.Attr {
+	mode := was.Mode
+	if was.Type != farm.Absent || mode == 0 {
+		mode = 0o755
+	}
+	return farm.Attr{Type: farm.Dir, Mode: mode, Owner: was.Owner}
+}
+
+// lost tells whether e's content is neither what should be on disk nor something that the winner's writer overwrote
+// knowingly. A nil winner is an implied directory, which nobody wrote.
+func lost(e farm.Entry, winner *farm.Entry, is farm.Attr) bool {
+	if e.Type != farm.File && e.Type != farm.Symlink || e.Attr.SameContent(is) {
+		return false
+	}
+	if winner == nil {
+		return true
+	}
+	dot := e.Version.Content.Dot
+	return !winner.Version.Vector.Covers(dot) || slices.Contains(winner.Version.Lost, dot)
+}
+
+func lostDots(known, lost []farm.Entry) []farm.Position {
+	var dots []farm.Position
+	for _, e := range known {
+		dots = append(dots, e.Version.Lost...)
+	}
+	for _, e := range lost {
+		dots = append(dots, e.Version.Content.Dot)
+	}
+	slices.SortFunc(dots, byDot)
+	dots = slices.Compact(dots)
+	return dots[max(0, len(dots)-farm.MaxLost):]
+}

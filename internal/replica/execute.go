@@ -1,0 +1,235 @@
+package replica
+
+import (
+	"context"
+	"io"
+	"strconv"
+	"time"
+
+	"tandem/internal/farm"
+)
+
+// Bounds of one frame of a catch-up stream.
+const (
+	streamChanges = 256
+	streamBytes   = 1 << 20
+)
+
+// execute commits what the machine put and then does what it asked for.
+func (r *Runner) execute(ctx context.Context, effects []Effect) error {
+	if r.db.commit(); r.db.err != nil {
+		return &farm.Error{Op: "index", Path: string(r.cfg.Folder), Kind: farm.KindOf(r.db.err), Err: r.db.err,
+			Next: "check the disk of the state directory"}
+	}
+	for _, e := range effects {
+		switch e := e.(type) {
+		case Examine:
+			r.effects.add(func(ctx context.Context) {
+				seen, err := r.cfg.Scanner.Examine(ctx, e.Path, e.Prior)
+				r.tell(ctx, Observed{e.Path, seen, err})
+			})
+		case Install:
+			r.writes.add(func(ctx context.Context) {
+				r.tell(ctx, Installed{r.cfg.Installer.Install(ctx, e.Plan, source{r, e.Plan.Path})})
+			})
+		case Walk:
+			r.group.Go(func() { r.walk(ctx, e.Dir) })
+		case Push:
+			r.cfg.Transport.Push(e.Change)
+			r.budget.raise(r.cfg.Sink, farm.Event{ID: farm.EventFileSent, Severity: farm.Info, Folder: r.cfg.Folder,
+				Subject: e.Change.Entry.Path.String(), Message: "sent", Fields: map[string]string{"type": e.Change.Entry.Type.String()}})
+		case Want:
+			r.cfg.Transport.Want(e.To, e.Known)
+		case Stream:
+			r.stream(ctx, e)
+		case Sync:
+			r.group.Go(func() {
+				err := r.cfg.Installer.Sync()
+				if err == nil {
+					err = r.cfg.Log.Sync()
+				}
+				r.tell(ctx, Synced{e.Upto, err})
+			})
+		case BarrierDone:
+			r.mu.Lock()
+			if got := r.waiting[e.ID]; got != nil {
+				got <- e.Position
+				delete(r.waiting, e.ID)
+			}
+			r.mu.Unlock()
+		case Sweep:
+			r.group.Go(func() { r.propose(ctx) })
+		case Raise:
+			r.budget.raise(r.cfg.Sink, e.Event)
+		}
+	}
+	return nil
+}
+
+func (r *Runner) walk(ctx context.Context, dir farm.Path) {
+	const chunk = 512
+	var found []farm.Path
+	flush := func() error {
+		if len(found) > 0 {
+			r.tell(ctx, Dirty{found})
+			found = nil
+		}
+		return ctx.Err()
+	}
+	err := r.cfg.Scanner.Walk(ctx, dir, r.cfg.Log, func(p farm.Path) error {
+		if found = append(found, p); len(found) < chunk {
+			return nil
+		}
+		return flush()
+	})
+	if ferr := flush(); err == nil {
+		err = ferr
+	}
+	if err != nil && ctx.Err() == nil && dir.IsRoot() {
+		r.cfg.Sink(farm.Event{ID: farm.EventFolderHalted, Severity: farm.Fault, Folder: r.cfg.Folder,
+			Subject: string(r.cfg.Folder), Message: "scan failed: " + err.Error(), Next: "see that the folder's path is there and is the one that was replicated"})
+	}
+	r.tell(ctx, Walked{dir, err})
+}
+
+// stream sends a peer all that it does not know. A newer question replaces an older one.
+func (r *Runner) stream(ctx context.Context, e Stream) {
+	if cancel := r.streams[e.To]; cancel != nil {
+		cancel()
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	r.streams[e.To] = cancel
+	r.group.Go(func() {
+		defer cancel()
+		if err := r.catchUp(ctx, e); err != nil && ctx.Err() == nil {
+			r.cfg.Logger.Warn("catch-up ended early", "folder", r.cfg.Folder, "to", e.To, "err", err)
+		}
+	})
+}
+
+func (r *Runner) catchUp(ctx context.Context, e Stream) error {
+	var frame []farm.Change
+	bytes := 0
+	flush := func() error {
+		if len(frame) == 0 {
+			return nil
+		}
+		err := r.cfg.Transport.Send(ctx, e.To, frame)
+		frame, bytes = nil, 0
+		return err
+	}
+	for rec, err := range r.cfg.Log.All(farm.Path{}) {
+		if err != nil {
+			return err
+		}
+		for _, k := range rec.Known {
+			if e.Known.Covers(k.Version.Dot) {
+				continue
+			}
+			c := farm.Change{Entry: k, Content: r.small(ctx, rec, k)}
+			frame = append(frame, c)
+			bytes += len(c.Content)
+			if len(frame) < streamChanges && bytes < streamBytes {
+				continue
+			}
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := flush(); err != nil {
+		return err
+	}
+	return r.cfg.Transport.Had(ctx, e.To, e.Upto)
+}
+
+// small reads content that is small enough to travel with its entry. Whatever goes wrong, it can still be fetched.
+func (r *Runner) small(ctx context.Context, rec farm.Record, k farm.Entry) []byte {
+	if k.Type != farm.File || k.Size > farm.InlineBytes || rec.Disk.Digest != k.Digest {
+		return nil
+	}
+	rc, _, err := r.cfg.Installer.Open(ctx, rec.Path, k.Digest)
+	if err != nil {
+		return nil
+	}
+	defer rc.Close()
+	content, err := io.ReadAll(rc)
+	if err != nil || int64(len(content)) != k.Size {
+		return nil
+	}
+	return content
+}
+
+// propose looks for deletions in the index, for the machine to forget those that are old enough.
+func (r *Runner) propose(ctx context.Context) {
+	const chunk = 512
+	var old []farm.Path
+	for rec, err := range r.cfg.Log.All(farm.Path{}) {
+		if err != nil || ctx.Err() != nil {
+			return
+		}
+		if rec.Disk.Type != farm.Absent || !allAbsent(rec.Known) {
+			continue
+		}
+		if old = append(old, rec.Path); len(old) == chunk {
+			r.tell(ctx, Expire{old})
+			old = nil
+		}
+	}
+	r.tell(ctx, Expire{old})
+}
+
+// source finds content for an install.
+type source struct {
+	r    *Runner
+	path farm.Path
+}
+
+// Local implements Source.
+func (s source) Local(d farm.Digest) []farm.Path {
+	ps, err := s.r.cfg.Log.ByDigest(d)
+	if err != nil {
+		s.r.cfg.Logger.Warn("digest look-up failed", "folder", s.r.cfg.Folder, "err", err)
+	}
+	return ps
+}
+
+// Fetch implements Source: the first linked member that has it.
+func (s source) Fetch(ctx context.Context, d farm.Digest, size int64) (io.ReadCloser, error) {
+	var last error = farm.Errorf("fetch", s.path.String(), farm.Unavailable, "no linked member has the content")
+	for _, m := range s.r.cfg.Transport.Linked() {
+		rc, err := s.r.cfg.Transport.Fetch(ctx, m, s.path, d, size)
+		if err == nil {
+			return rc, nil
+		}
+		last = err
+	}
+	return nil, last
+}
+
+// eventBudget keeps storms of file events from drowning the journal. One goroutine.
+type eventBudget struct {
+	second  time.Time
+	spent   int
+	skipped int
+}
+
+func (b *eventBudget) raise(sink farm.Sink, e farm.Event) {
+	if e.Severity != farm.Info || e.ID != farm.EventFileSent && e.ID != farm.EventFileInstalled {
+		sink(e)
+		return
+	}
+	if now := time.Now(); now.Sub(b.second) >= time.Second {
+		if b.skipped > 0 {
+			sink(farm.Event{ID: e.ID, Severity: farm.Info, Folder: e.Folder, Subject: string(e.Folder),
+				Message: "many files at once: single events left out", Fields: map[string]string{"count": strconv.Itoa(b.skipped)}})
+		}
+		*b = eventBudget{second: now}
+	}
+	if b.spent >= eventsASecond {
+		b.skipped++
+		return
+	}
+	b.spent++
+	sink(e)
+}

@@ -1,0 +1,191 @@
+package replica
+
+import (
+	"iter"
+	"time"
+
+	"tandem/internal/farm"
+)
+
+// Catalogue is the index as the machine sees it. Reads see all puts. What was put is committed before the effects that
+// came with it are executed.
+type Catalogue interface {
+	Get(farm.Path) (farm.Record, bool)
+	Put(farm.Record)
+	Drop(farm.Path)
+	SetMeta(farm.Meta)
+	// Live tells whether any direct child of dir has a living version or is on disk.
+	Live(dir farm.Path) bool
+	// Under yields the records below dir, parents first.
+	Under(dir farm.Path) iter.Seq[farm.Record]
+}
+
+// Input is what happened.
+type Input interface{ input() }
+
+// The inputs of a Machine.
+type (
+	// Start is the first input.
+	Start struct{}
+
+	// Holders names the members that hold the folder: all must acknowledge a deletion before it is forgotten.
+	Holders struct{ Members []farm.MemberID }
+
+	// Dirty asks to look at paths, because something happened to them.
+	Dirty struct{ Paths []farm.Path }
+
+	// Rescan says that notifications were lost, or that it is time for an audit.
+	Rescan struct{}
+
+	// Barrier says that all that happened before a call has been reported as dirty.
+	Barrier struct{ ID uint64 }
+
+	// Observed answers Examine.
+	Observed struct {
+		Path farm.Path
+		Seen farm.Observation
+		Err  error
+	}
+
+	// Walked answers Walk, after all that differs was reported as dirty.
+	Walked struct {
+		Dir farm.Path
+		Err error
+	}
+
+	// Installed answers Install.
+	Installed struct{ farm.Installed }
+
+	// Synced answers Sync.
+	Synced struct {
+		Upto farm.Vector
+		Err  error
+	}
+
+	// Arrived is a change from a peer.
+	Arrived struct {
+		From   farm.MemberID
+		Change farm.Change
+	}
+
+	// Had says that a peer has sent all that it knew beyond what was asked for: now Known includes Upto.
+	Had struct {
+		From farm.MemberID
+		Upto farm.Vector
+	}
+
+	// Wanted is a peer's question for all that it does not know.
+	Wanted struct {
+		From  farm.MemberID
+		Known farm.Vector
+	}
+
+	// PeerUp says that a session with a holder of the folder is established.
+	PeerUp struct{ Peer farm.MemberID }
+
+	// PeerDown says that it is lost.
+	PeerDown struct{ Peer farm.MemberID }
+
+	// PeerState is a holder's heartbeat.
+	PeerState struct {
+		Peer  farm.MemberID
+		State farm.FolderState
+	}
+
+	// Expire proposes records to forget, because they are deletions.
+	Expire struct{ Paths []farm.Path }
+
+	// Tick lets time pass: retries, syncs, questions. Once in 50 to 200 ms.
+	Tick struct{}
+)
+
+func (Start) input()     {}
+func (Holders) input()   {}
+func (Dirty) input()     {}
+func (Rescan) input()    {}
+func (Barrier) input()   {}
+func (Observed) input()  {}
+func (Walked) input()    {}
+func (Installed) input() {}
+func (Synced) input()    {}
+func (Arrived) input()   {}
+func (Had) input()       {}
+func (Wanted) input()    {}
+func (PeerUp) input()    {}
+func (PeerDown) input()  {}
+func (PeerState) input() {}
+func (Expire) input()    {}
+func (Tick) input()      {}
+
+// Effect is what is to be done. Effects are executed in their order where it matters to a peer (Push, Want), otherwise
+// in any; each that has an answer gets it, however long it takes.
+type Effect interface{ effect() }
+
+// The effects of a Machine.
+type (
+	// Examine looks at a path. Answer: Observed.
+	Examine struct {
+		Path  farm.Path
+		Prior farm.Disk
+	}
+
+	// Walk compares all below a directory with the index and reports what differs as Dirty. Answer: Walked.
+	Walk struct{ Dir farm.Path }
+
+	// Install brings a path from one state to another. Answer: Installed.
+	Install struct{ Plan farm.Plan }
+
+	// Push sends a change of ours to all linked holders.
+	Push struct{ Change farm.Change }
+
+	// Want asks a peer for all that is not in Known. Answer: Arrived, ..., Had; or PeerDown.
+	Want struct {
+		To    farm.MemberID
+		Known farm.Vector
+	}
+
+	// Stream sends a peer all known entries whose dot is not in Known, then Had with Upto.
+	Stream struct {
+		To          farm.MemberID
+		Known, Upto farm.Vector
+	}
+
+	// Sync makes disk and index durable. Answer: Synced.
+	Sync struct{ Upto farm.Vector }
+
+	// BarrierDone says that all that was written before the barrier is in our feed up to Position.
+	BarrierDone struct {
+		ID       uint64
+		Position farm.Position
+	}
+
+	// Sweep looks for deletions that may be old enough to forget. Answer: Expire, any number.
+	Sweep struct{}
+
+	// Raise tells people.
+	Raise struct{ Event farm.Event }
+)
+
+func (Examine) effect()     {}
+func (Walk) effect()        {}
+func (Install) effect()     {}
+func (Push) effect()        {}
+func (Want) effect()        {}
+func (Stream) effect()      {}
+func (Sync) effect()        {}
+func (BarrierDone) effect() {}
+func (Sweep) effect()       {}
+func (Raise) effect()       {}
+
+// Pace of a machine.
+const (
+	unstableRetry  = 100 * time.Millisecond // a file that is being written is looked at again
+	firstRetry     = 200 * time.Millisecond // a path that could not be read or installed is tried again
+	maxRetry       = 30 * time.Second
+	syncEvery      = 250 * time.Millisecond // group sync
+	askAfter       = 300 * time.Millisecond // a peer that knows more has had the time to tell
+	askAgain       = 10 * time.Second       // a question that got no answer on a living link
+	sweepEvery     = 10 * time.Minute
+	maxInlineBytes = 64 << 20 // inline content held for paths that wait; beyond, it is fetched when needed
+	maxEarly       = 4096     // positions of a feed heard before the ones between
+)

@@ -1,0 +1,71 @@
+package replica
+
+import (
+	"tandem/internal/farm"
+)
+
+func (m *Machine) tick() {
+	m.retryDue()
+	m.endSeeding()
+	m.askThoseAhead()
+	if v := m.applied(); !m.syncing && m.now.Sub(m.lastSync) >= syncEvery && !m.meta.Durable.CoversAll(v) {
+		m.syncing, m.lastSync = true, m.now
+		m.emit(Sync{Upto: v})
+	}
+	if m.now.Sub(m.lastSweep) >= sweepEvery {
+		m.lastSweep = m.now
+		m.emit(Sweep{})
+	}
+}
+
+// synced makes what was visible before the sync durable. An error is never passed over: nothing counts as durable until
+// a later sync succeeds.
+func (m *Machine) synced(in Synced) {
+	m.syncing = false
+	if in.Err != nil {
+		m.raise(farm.EventFileBlocked, farm.Fault, farm.Path{}, "sync failed, nothing is acknowledged as durable: "+in.Err.Error(),
+			"check the disk", nil)
+		return
+	}
+	m.meta.Durable = m.meta.Durable.Join(in.Upto)
+	m.putMeta()
+}
+
+// expire forgets deletions that every holder has acknowledged as durable. A version of the path that does not descend
+// from the deletion can then only be a new one.
+func (m *Machine) expire(paths []farm.Path) {
+	for _, p := range paths {
+		r, ok := m.db.Get(p)
+		if !ok || m.work[p] != nil || r.Disk.Type != farm.Absent || !allAbsent(r.Known) {
+			continue
+		}
+		if m.durableEverywhere(r.Context()) {
+			m.db.Drop(p)
+		}
+	}
+}
+
+func allAbsent(known []farm.Entry) bool {
+	for _, e := range known {
+		if e.Type != farm.Absent {
+			return false
+		}
+	}
+	return true
+}
+
+// durableEverywhere tells whether all holders have said that v survives a power cut there.
+func (m *Machine) durableEverywhere(v farm.Vector) bool {
+	if !m.meta.Durable.CoversAll(v) {
+		return false
+	}
+	for _, h := range m.holders {
+		if h == m.meta.Actor.Member {
+			continue
+		}
+		if p := m.peers[h]; p == nil || !p.state.Durable.CoversAll(v) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,246 @@
+package replica
+
+import (
+	"time"
+
+	"tandem/internal/farm"
+	"tandem/internal/reconcile"
+)
+
+// dirty has the disk looked at, now or as soon as what is under way has ended.
+func (m *Machine) dirty(p farm.Path) {
+	if p.IsRoot() || p.Private() {
+		return
+	}
+	w := m.open(p)
+	w.dirty = true
+	switch w.phase {
+	case examining, installing:
+	default:
+		w.phase = idle
+		m.settle(p, w)
+	}
+}
+
+func (m *Machine) examine(p farm.Path, w *work) {
+	w.phase, w.dirty = examining, false
+	delete(m.retries, p)
+	m.flying++
+	r, _ := m.db.Get(p)
+	m.emit(Examine{Path: p, Prior: r.Disk})
+}
+
+func (m *Machine) observed(in Observed) {
+	w := m.work[in.Path]
+	if w == nil || w.phase != examining {
+		return
+	}
+	w.phase = idle
+	m.flying--
+	seen := in.Seen
+	if in.Err != nil {
+		switch farm.KindOf(in.Err) {
+		case farm.Unstable:
+			w.dirty, w.tries = true, 0
+			m.later(in.Path, w, unstableRetry)
+			m.passBarriers(in.Path)
+			return
+		case farm.Unsupported: // neither file, directory nor symlink: for the farm, nothing is there
+			m.raise(farm.EventFileBlocked, farm.Warning, in.Path, "not replicated: "+in.Err.Error(), "", nil)
+			seen = farm.Observation{Path: in.Path}
+		default:
+			if w.tries == 2 {
+				m.raise(farm.EventFileBlocked, farm.Fault, in.Path, "can't be read: "+in.Err.Error(), "", nil)
+			}
+			w.dirty = true
+			m.later(in.Path, w, firstRetry)
+			m.passBarriers(in.Path)
+			return
+		}
+	}
+	r, _ := m.db.Get(in.Path)
+	r.Path = in.Path
+	if m.take(w, r, seen) {
+		if !w.dirty {
+			m.passBarriers(in.Path)
+		}
+		m.settle(in.Path, w)
+	}
+}
+
+// take compares what was seen with the index and writes down what differs. False: the path waits for another first.
+func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
+	if seen.Attr.Same(r.Disk.Attr) {
+		if r.Disk.Stat != seen.Stat {
+			r.Disk.Stat = seen.Stat
+			m.db.Put(r)
+		}
+		return true
+	}
+	if m.seeding && len(r.Known) > 0 {
+		m.distrust(r, seen)
+		return true
+	}
+	if seen.Attr.Type != farm.Absent && !m.parentOnDisk(r.Path) {
+		w.dirty = true // the event of the parent is still to come, or was overtaken
+		m.await(r.Path, w)
+		m.dirty(r.Path.Parent())
+		return false
+	}
+	if r.Disk.Type == farm.Dir && seen.Attr.Type != farm.Dir && m.childrenFirst(r.Path, w) {
+		return false
+	}
+	wasDir := r.Disk.Type == farm.Dir
+	m.write(r, seen)
+	if seen.Attr.Type == farm.Dir && !wasDir {
+		m.emit(Walk{Dir: r.Path})
+	}
+	return true
+}
+
+// parentOnDisk tells whether the parent is known to be a directory on disk.
+func (m *Machine) parentOnDisk(p farm.Path) bool {
+	parent := p.Parent()
+	if parent.IsRoot() {
+		return true
+	}
+	r, _ := m.db.Get(parent)
+	return r.Disk.Type == farm.Dir
+}
+
+// childrenFirst has all below a vanished directory looked at before the directory's own deletion is written, so that
+// the feed never deletes a directory that holds something. False: nothing is left there.
+func (m *Machine) childrenFirst(dir farm.Path, w *work) bool {
+	var gone []farm.Path
+	for r := range m.db.Under(dir) {
+		if r.Disk.Type != farm.Absent {
+			gone = append(gone, r.Path)
+		}
+	}
+	if len(gone) == 0 && m.below[dir] == 0 {
+		return false
+	}
+	w.phase, w.dirty = forChildren, true
+	for i := len(gone) - 1; i >= 0; i-- {
+		m.dirty(gone[i])
+	}
+	if m.below[dir] == 0 && w.phase == forChildren { // all were settled at once
+		w.phase = idle
+		m.settle(dir, w)
+	}
+	return true
+}
+
+// write makes a version of what an application did, and tells the others.
+//
+// Invariant: its vector is the context of what was on disk, so of what the application could see, not of what has been
+// heard of since.
+func (m *Machine) write(r farm.Record, seen farm.Observation) {
+	m.meta.Seq++
+	dot := farm.Position{Actor: m.meta.Actor, Seq: m.meta.Seq}
+	when := m.clock.Now(m.now)
+	if m.seeding {
+		when = farm.HLC(m.meta.Seq) // older than all that the farm wrote: it loses, and is preserved
+	}
+	own := farm.Stamp{Dot: dot, Time: when}
+	d, a := r.Disk, seen.Attr
+	v := farm.Version{Dot: dot, Vector: d.Context.With(dot), Time: when, Content: own, Meta: own, Lost: d.Lost}
+	if a.SameContent(d.Attr) {
+		v.Content = d.Content
+	} else if a.Type == d.Type && a.SameMeta(d.Attr) {
+		v.Meta = d.Meta
+	}
+	if a.Type == farm.Absent {
+		a.Mode, a.Owner = d.Mode, d.Owner
+	}
+	e := farm.Entry{Path: r.Path, Attr: asKnown(a, r, v), Version: v}
+	r.Known = reconcile.Merge(r.Known, e)
+	r.Disk = farm.Disk{Attr: seen.Attr, Content: v.Content, Meta: v.Meta, Context: v.Vector, Lost: v.Lost, Stat: seen.Stat}
+	m.meta.Known = m.meta.Known.With(dot)
+	m.db.Put(r)
+	m.putMeta()
+	m.emit(Push{farm.Change{Entry: e, Content: seen.Content, Sent: m.now}})
+	m.tellConflicts(r.Known, dot)
+}
+
+// asKnown replaces mode and owner that the writer did not touch by those that the farm knows: this file system may be
+// unable to represent them, which is no change.
+func asKnown(a farm.Attr, r farm.Record, v farm.Version) farm.Attr {
+	for _, k := range r.Known {
+		if v.Meta == k.Version.Meta && k.Type == a.Type {
+			a.Mode, a.Owner = k.Mode, k.Owner
+		}
+	}
+	return a
+}
+
+// distrust takes what lies on the disk of a folder that is being seeded as a leftover: it is replaced by what the farm
+// knows of the path, and preserved.
+func (m *Machine) distrust(r farm.Record, seen farm.Observation) {
+	s := reconcile.Decide(r.Known, false)
+	r.Disk = farm.Disk{Attr: seen.Attr, Context: s.Context, Lost: s.LostDots, Stat: seen.Stat}
+	m.db.Put(r)
+}
+
+// barrier is a question: up to which position of our feed is what was written before?
+type barrier struct {
+	id   uint64
+	left map[farm.Path]bool // paths still being looked at
+}
+
+func (m *Machine) barrier(id uint64) {
+	b := &barrier{id: id, left: map[farm.Path]bool{}}
+	for p, w := range m.work {
+		if w.phase == examining || w.dirty && w.phase != forRetry {
+			b.left[p] = true
+		}
+	}
+	if len(b.left) == 0 {
+		m.emit(BarrierDone{id, farm.Position{Actor: m.meta.Actor, Seq: m.meta.Seq}})
+		return
+	}
+	m.barriers = append(m.barriers, b)
+}
+
+// passBarriers says that p has been looked at, or can't be for now.
+func (m *Machine) passBarriers(p farm.Path) {
+	if len(m.barriers) == 0 {
+		return
+	}
+	kept := m.barriers[:0]
+	for _, b := range m.barriers {
+		delete(b.left, p)
+		if len(b.left) > 0 {
+			kept = append(kept, b)
+			continue
+		}
+		m.emit(BarrierDone{b.id, farm.Position{Actor: m.meta.Actor, Seq: m.meta.Seq}})
+	}
+	m.barriers = kept
+}
+
+// retryDue goes on with the paths whose time has come, in the order of their paths.
+func (m *Machine) retryDue() {
+	for _, p := range due(m.retries, m.now) {
+		delete(m.retries, p)
+		if p.IsRoot() {
+			m.scan()
+			continue
+		}
+		if w := m.work[p]; w != nil && (w.phase == forRetry || w.phase == idle) {
+			w.phase = idle
+			m.settle(p, w)
+		}
+	}
+}
+
+func due(at map[farm.Path]time.Time, now time.Time) []farm.Path {
+	var ps []farm.Path
+	for p, t := range at {
+		if !t.After(now) {
+			ps = append(ps, p)
+		}
+	}
+	sortPaths(ps)
+	return ps
+}

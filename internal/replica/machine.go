@@ -1,0 +1,201 @@
+package replica
+
+import (
+	"time"
+
+	"tandem/internal/farm"
+)
+
+// Machine is the engine of one folder on one member. It decides; it does not do. Step takes what happened and returns
+// what is to be done; the same inputs on the same catalogue give the same effects.
+//
+// Ownership: one goroutine.
+type Machine struct {
+	folder farm.FolderID
+	db     Catalogue
+	meta   farm.Meta
+	clock  farm.Clock
+
+	seeding  bool // the index is new and others hold the folder: what is on disk is not trusted
+	seedScan bool // a peer has told all that it knew: scan when that is settled
+	scanned  bool // a whole scan has ended since the start or since notifications were lost
+	scanning bool
+	rescan   bool // another scan is due when this one ends
+
+	work     map[farm.Path]*work
+	below    map[farm.Path]int         // number of works among a directory's direct children
+	awaiting map[farm.Path][]farm.Path // paths that wait for their parent
+	retries  map[farm.Path]time.Time
+	inline   int // bytes of content held in work
+	flying   int // Examine and Install effects that have no answer yet
+
+	lows     map[farm.Actor]*lowHeap // positions heard of and not yet visible
+	early    map[farm.Actor]map[farm.Seq]bool
+	barriers []*barrier
+	peers    map[farm.MemberID]*peer
+	holders  []farm.MemberID
+
+	syncing   bool
+	lastSync  time.Time
+	lastSweep time.Time
+
+	now time.Time
+	out []Effect
+}
+
+// peer is what the machine knows of another holder of the folder.
+type peer struct {
+	linked     bool
+	state      farm.FolderState
+	asked      time.Time // when the open Want was sent; zero: none
+	aheadSince time.Time // since when it knows more than we do
+}
+
+// Config of a Machine.
+type Config struct {
+	Folder  farm.FolderID
+	Meta    farm.Meta // as the index has it; its Actor says who we are
+	Seeding bool      // the index is new and other members hold the folder
+}
+
+// New returns a machine whose first input must be Start.
+func New(cfg Config, db Catalogue) *Machine {
+	m := &Machine{
+		folder: cfg.Folder, db: db, meta: cfg.Meta, seeding: cfg.Seeding,
+		work:     map[farm.Path]*work{},
+		below:    map[farm.Path]int{},
+		awaiting: map[farm.Path][]farm.Path{},
+		retries:  map[farm.Path]time.Time{},
+		lows:     map[farm.Actor]*lowHeap{},
+		early:    map[farm.Actor]map[farm.Seq]bool{},
+		peers:    map[farm.MemberID]*peer{},
+	}
+	m.clock.Observe(cfg.Meta.Clock)
+	return m
+}
+
+// Step takes one input at a time and returns what is to be done about it.
+func (m *Machine) Step(now time.Time, in Input) []Effect {
+	m.now, m.out = now, nil
+	switch in := in.(type) {
+	case Start:
+		m.start()
+	case Holders:
+		m.holders = in.Members
+	case Dirty:
+		for _, p := range in.Paths {
+			m.dirty(p)
+		}
+	case Rescan:
+		m.scan()
+	case Walked:
+		m.walked(in)
+	case Barrier:
+		m.barrier(in.ID)
+	case Observed:
+		m.observed(in)
+	case Installed:
+		m.installed(in.Installed)
+	case Synced:
+		m.synced(in)
+	case Arrived:
+		m.arrived(in.From, in.Change)
+	case Had:
+		m.had(in)
+	case Wanted:
+		m.emit(Stream{To: in.From, Known: in.Known, Upto: m.meta.Known})
+	case PeerUp:
+		m.peerUp(in.Peer)
+	case PeerDown:
+		p := m.peer(in.Peer)
+		p.linked, p.asked = false, time.Time{}
+	case PeerState:
+		m.peerState(in.Peer, in.State)
+	case Expire:
+		m.expire(in.Paths)
+	case Tick:
+		m.tick()
+	}
+	return m.out
+}
+
+func (m *Machine) emit(e Effect) { m.out = append(m.out, e) }
+
+// Actor is who this member writes as.
+func (m *Machine) Actor() farm.Actor { return m.meta.Actor }
+
+// Waiting is the number of paths that are not as they should be, or that are being looked at.
+func (m *Machine) Waiting() int { return len(m.work) }
+
+// Flying is the number of paths for which an answer is outstanding.
+func (m *Machine) Flying() int { return m.flying }
+
+// Trusted tells whether the disk is known to be as the index says: scanned, and seeded.
+func (m *Machine) Trusted() bool { return m.scanned && !m.seeding }
+
+// Seeding tells whether the folder is being brought to the farm's state for the first time.
+func (m *Machine) Seeding() bool { return m.seeding }
+
+// State is what the other members are told.
+func (m *Machine) State() farm.FolderState {
+	return farm.FolderState{
+		Actor: m.meta.Actor, Known: m.meta.Known, Applied: m.applied(), Durable: m.meta.Durable,
+		Waiting: int64(len(m.work)),
+	}
+}
+
+// start restores what a crash left half done: paths whose disk is behind what is known.
+func (m *Machine) start() {
+	for r := range m.db.Under(farm.Path{}) {
+		if c := r.Context(); !r.Disk.Context.CoversAll(c) {
+			m.open(r.Path)
+			m.lower(r.Path, r, c)
+		}
+	}
+	for p := range m.work {
+		m.retries[p] = m.now
+	}
+	if !m.seeding {
+		m.scan()
+	}
+}
+
+// scan compares the whole tree with the index. One at a time: a request during a scan starts another after it.
+func (m *Machine) scan() {
+	if m.scanning {
+		m.rescan = true
+		return
+	}
+	m.scanning, m.scanned = true, false
+	m.emit(Walk{Dir: farm.Path{}})
+}
+
+func (m *Machine) walked(in Walked) {
+	if !in.Dir.IsRoot() {
+		if in.Err != nil {
+			m.dirty(in.Dir)
+		}
+		return
+	}
+	m.scanning = false
+	if in.Err != nil {
+		m.retries[farm.Path{}] = m.now.Add(maxRetry)
+		return
+	}
+	if m.rescan {
+		m.rescan = false
+		m.scan()
+		return
+	}
+	m.scanned, m.seeding = true, false
+}
+
+func (m *Machine) raise(id farm.EventID, sev farm.Severity, p farm.Path, msg, next string, fields map[string]string) {
+	m.emit(Raise{farm.Event{ID: id, Severity: sev, Subject: p.String(), Folder: m.folder, Message: msg, Next: next, Fields: fields}})
+}
+
+// putMeta records counters and clock along with the records that they belong to.
+func (m *Machine) putMeta() {
+	m.meta.Clock = m.clock.Last()
+	m.db.SetMeta(m.meta)
+}

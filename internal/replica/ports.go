@@ -1,0 +1,73 @@
+package replica
+
+import (
+	"context"
+	"io"
+	"iter"
+
+	"tandem/internal/farm"
+)
+
+// Log is the durable index of a folder.
+type Log interface {
+	Get(farm.Path) (farm.Record, bool, error)
+	// Commit survives kill -9 when it returns, and a power cut after the next Sync.
+	Commit(put []farm.Record, drop []farm.Path, meta *farm.Meta) error
+	Sync() error
+	All(under farm.Path) iter.Seq2[farm.Record, error]
+	Children(dir farm.Path) (map[string]farm.Disk, error)
+	Live(dir farm.Path) (bool, error)
+	ByDigest(farm.Digest) ([]farm.Path, error)
+}
+
+// Watcher reports what happens in the folder.
+type Watcher interface {
+	Events() <-chan Noticed
+	// Barrier returns an id that will stand in Noticed.Barriers when all that happened before the call was reported.
+	Barrier() (uint64, error)
+}
+
+// Noticed is a batch of notifications.
+type Noticed struct {
+	Dirty    []farm.Path
+	Rescan   bool // some were lost
+	Barriers []uint64
+}
+
+// Scanner looks at the disk.
+type Scanner interface {
+	Examine(context.Context, farm.Path, farm.Disk) (farm.Observation, error)
+	// Walk reports each path below dir whose state differs from the log.
+	Walk(ctx context.Context, dir farm.Path, log Log, report func(farm.Path) error) error
+}
+
+// Installer changes the disk.
+type Installer interface {
+	Install(context.Context, farm.Plan, Source) farm.Installed
+	// Open opens content by digest; path is where it should be. The reader fails at its end if it was not that content.
+	Open(ctx context.Context, path farm.Path, d farm.Digest) (io.ReadCloser, int64, error)
+	// Sweep lets go of what was kept aside. Called about once a second.
+	Sweep(context.Context)
+	// Sync makes the tree durable.
+	Sync() error
+}
+
+// Source says where content may be had.
+type Source interface {
+	Local(farm.Digest) []farm.Path
+	Fetch(ctx context.Context, d farm.Digest, size int64) (io.ReadCloser, error)
+}
+
+// Transport carries this folder's messages to the other holders.
+type Transport interface {
+	// Push sends a change to all linked holders. It never blocks; what does not fit is dropped and asked for later.
+	Push(farm.Change)
+	Want(to farm.MemberID, known farm.Vector)
+	// Send sends versions that were asked for, and blocks while the peer is slow.
+	Send(ctx context.Context, to farm.MemberID, changes []farm.Change) error
+	Had(ctx context.Context, to farm.MemberID, upto farm.Vector) error
+	// Fetch opens a content that the member may have.
+	Fetch(ctx context.Context, from farm.MemberID, path farm.Path, d farm.Digest, size int64) (io.ReadCloser, error)
+	// Linked are the holders with a live session.
+	Linked() []farm.MemberID
+}

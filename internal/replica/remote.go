@@ -1,0 +1,191 @@
+package replica
+
+import (
+	"strconv"
+
+	"tandem/internal/farm"
+	"tandem/internal/reconcile"
+)
+
+// arrived takes in a version that somebody else wrote.
+func (m *Machine) arrived(from farm.MemberID, c farm.Change) {
+	e := c.Entry
+	dot := e.Version.Dot
+	m.peer(from).aheadSince = m.now // it is telling: no need to ask
+	if m.meta.Known.Covers(dot) || e.Path.IsRoot() || e.Path.Private() {
+		return
+	}
+	m.clock.Observe(e.Version.Time)
+	r, _ := m.db.Get(e.Path)
+	r.Path = e.Path
+	before := r.Known
+	w := m.open(e.Path)
+	r.Known = reconcile.Merge(before, e)
+	m.lower(e.Path, r, e.Version.Vector)
+	m.heard(dot)
+	m.db.Put(r)
+	m.putMeta()
+	if !r.Disk.Context.Covers(dot) {
+		m.hold(w, c)
+	}
+	m.tellConflicts(r.Known, dot)
+	switch w.phase {
+	case forRetry, forParent, forChildren: // what it waited for may not matter any more
+		w.phase = idle
+	}
+	m.settle(e.Path, w)
+}
+
+// heard adds a position to what is known. Positions of one feed may come in any order: known grows over those that are
+// next to each other.
+func (m *Machine) heard(dot farm.Position) {
+	known := m.meta.Known.At(dot.Actor)
+	early := m.early[dot.Actor]
+	if dot.Seq > known+1 {
+		if early == nil {
+			early = map[farm.Seq]bool{}
+			m.early[dot.Actor] = early
+		}
+		if len(early) < maxEarly {
+			early[dot.Seq] = true
+		}
+		return
+	}
+	m.meta.Known = m.meta.Known.With(dot)
+	m.absorb(dot.Actor)
+}
+
+// absorb lets known grow over positions that were heard early.
+func (m *Machine) absorb(a farm.Actor) {
+	early := m.early[a]
+	if early == nil {
+		return
+	}
+	at := m.meta.Known.At(a)
+	for early[at+1] {
+		at++
+	}
+	m.meta.Known = m.meta.Known.With(farm.Position{Actor: a, Seq: at})
+	for s := range early {
+		if s <= at {
+			delete(early, s)
+		}
+	}
+	if len(early) == 0 {
+		delete(m.early, a)
+	}
+}
+
+// had ends a catching up: nothing that the peer knew then is unknown now.
+func (m *Machine) had(in Had) {
+	p := m.peer(in.From)
+	p.asked = zeroTime
+	m.meta.Known = m.meta.Known.Join(in.Upto)
+	for pos := range in.Upto.All() {
+		m.absorb(pos.Actor)
+	}
+	m.putMeta()
+	m.seedScan = m.seedScan || m.seeding && !m.scanning
+}
+
+// endSeeding scans once nothing is under way any more: what is then found on disk and is not known to the farm is new.
+func (m *Machine) endSeeding() {
+	if !m.seedScan || m.scanning {
+		return
+	}
+	for _, w := range m.work {
+		if w.phase != forRetry && w.phase != forParent && w.phase != idle {
+			return
+		}
+	}
+	m.seedScan = false
+	m.scan()
+}
+
+func (m *Machine) peer(id farm.MemberID) *peer {
+	p := m.peers[id]
+	if p == nil {
+		p = &peer{}
+		m.peers[id] = p
+	}
+	return p
+}
+
+func (m *Machine) peerUp(id farm.MemberID) {
+	p := m.peer(id)
+	p.linked = true
+	m.ask(id, p)
+	for path, w := range m.work { // content may be had now
+		if w.phase == forRetry {
+			m.retries[path] = m.now
+		}
+	}
+}
+
+func (m *Machine) ask(id farm.MemberID, p *peer) {
+	p.asked, p.aheadSince = m.now, zeroTime
+	m.emit(Want{To: id, Known: m.meta.Known})
+}
+
+func (m *Machine) peerState(id farm.MemberID, s farm.FolderState) {
+	p := m.peer(id)
+	p.state = s
+	if seen := s.Known.At(m.meta.Actor); seen > m.meta.Seq {
+		m.newEpoch("member " + string(id) + " knows changes of ours that we do not: the index was set back")
+	}
+	if m.meta.Known.CoversAll(s.Known) {
+		p.aheadSince = zeroTime
+	} else if p.aheadSince.IsZero() {
+		p.aheadSince = m.now
+	}
+}
+
+// newEpoch goes on as another actor, because what this one wrote is not all known any more.
+func (m *Machine) newEpoch(why string) {
+	e := max(farm.Epoch(m.now.UnixMilli()), m.meta.Actor.Epoch+1)
+	m.meta.Actor.Epoch, m.meta.Seq = e, 0
+	m.putMeta()
+	m.raise(farm.EventFolderEpoch, farm.Warning, farm.Path{}, why, "", map[string]string{"epoch": strconv.FormatUint(uint64(e), 36)})
+}
+
+// askThoseAhead asks peers that have known more than we do for a while without telling: after a gap in what they sent,
+// or for a feed whose member we are not linked to.
+func (m *Machine) askThoseAhead() {
+	for _, id := range sortedPeers(m.peers) {
+		p := m.peers[id]
+		if !p.linked || p.aheadSince.IsZero() || m.now.Sub(p.aheadSince) < askAfter {
+			continue
+		}
+		if m.meta.Known.CoversAll(p.state.Known) {
+			p.aheadSince = zeroTime
+			continue
+		}
+		if p.asked.IsZero() || m.now.Sub(p.asked) >= askAgain {
+			m.ask(id, p)
+		}
+	}
+}
+
+// tellConflicts raises an event where the newest version made a content of ours lose: this member preserves it.
+func (m *Machine) tellConflicts(known []farm.Entry, newest farm.Position) {
+	if len(known) < 2 {
+		return
+	}
+	older := make([]farm.Entry, 0, len(known))
+	for _, e := range known {
+		if e.Version.Dot != newest {
+			older = append(older, e)
+		}
+	}
+	told := reconcile.Decide(older, false).LostDots
+	s := reconcile.Decide(known, false)
+	for _, l := range s.Lost {
+		dot := l.Version.Content.Dot
+		if dot.Actor.Member != m.meta.Actor.Member || containsDot(told, dot) {
+			continue
+		}
+		m.raise(farm.EventFileConflict, farm.Warning, l.Path,
+			"written here and on "+string(s.Content.Dot.Actor.Member)+" at the same time: the later version stays, ours is preserved",
+			"", map[string]string{"lost": dot.String(), "winner": s.Content.Dot.String()})
+	}
+}

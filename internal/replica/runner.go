@@ -1,0 +1,282 @@
+package replica
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tandem/internal/farm"
+)
+
+// Limits of a runner.
+const (
+	batchInputs    = 256  // inputs decided on before a commit
+	remoteQueue    = 256  // changes from peers not yet decided on; then the peers wait
+	workLimit      = 8192 // paths in work above which no further changes are taken from peers
+	examineWorkers = 3
+	installWorkers = 6
+	tickEvery      = 50 * time.Millisecond
+	eventsASecond  = 20 // of single files; above, they are counted only
+)
+
+// RunnerConfig is what a runner stands on. All fields are needed.
+type RunnerConfig struct {
+	Folder    farm.FolderID
+	Machine   Config
+	Log       Log
+	Watcher   Watcher
+	Scanner   Scanner
+	Installer Installer
+	Transport Transport
+	Audit     time.Duration                   // between whole scans; 0: none
+	Publish   func(farm.FolderState, Summary) // called by the runner's goroutine when the state has changed
+	Sink      farm.Sink
+	Logger    *slog.Logger
+}
+
+// Summary is what status shows of a folder besides its vectors.
+type Summary struct {
+	Trusted bool // scanned and seeded
+	Seeding bool
+	Waiting int
+}
+
+// Runner executes a machine's effects. Its goroutine is the only one that touches the machine; workers read and write
+// the disk.
+type Runner struct {
+	cfg     RunnerConfig
+	machine *Machine
+	db      *batch
+
+	local   chan Input // notifications, answers
+	remote  chan Input // what peers send
+	effects *queue     // Examine
+	writes  *queue     // Install
+
+	mu      sync.Mutex
+	waiting map[uint64]chan farm.Position // barriers
+	state   atomic.Pointer[farm.FolderState]
+	summary atomic.Pointer[Summary]
+	changed chan struct{} // closed and replaced at each change of state
+	streams map[farm.MemberID]context.CancelFunc
+	group   sync.WaitGroup
+	budget  eventBudget
+}
+
+// NewRunner returns a runner; Run starts it.
+func NewRunner(cfg RunnerConfig) *Runner {
+	db := newBatch(cfg.Log)
+	r := &Runner{
+		cfg: cfg, db: db, machine: New(cfg.Machine, db),
+		local: make(chan Input, batchInputs), remote: make(chan Input, remoteQueue),
+		effects: newQueue(), writes: newQueue(),
+		waiting: map[uint64]chan farm.Position{}, changed: make(chan struct{}),
+		streams: map[farm.MemberID]context.CancelFunc{},
+	}
+	r.state.Store(&farm.FolderState{})
+	r.summary.Store(&Summary{})
+	return r
+}
+
+// Run works until ctx ends or the log fails. All that it started has stopped when it returns.
+func (r *Runner) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer r.group.Wait()
+	defer cancel()
+	r.group.Go(func() { r.effects.run(ctx, examineWorkers) })
+	r.group.Go(func() { r.writes.run(ctx, installWorkers) })
+	r.group.Go(func() { r.notice(ctx) })
+	r.group.Go(func() { r.sweep(ctx) })
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	effects := r.step(nil, Start{})
+	for {
+		if err := r.execute(ctx, effects); err != nil {
+			return err
+		}
+		r.publish()
+		remote := r.remote
+		if r.machine.Waiting() > workLimit && r.machine.Flying() > 0 {
+			remote = nil
+		}
+		effects = effects[:0]
+		select {
+		case <-ctx.Done():
+			return nil
+		case in := <-r.local:
+			effects = r.step(effects, in)
+		case in := <-remote:
+			effects = r.step(effects, in)
+		case <-tick.C:
+			effects = r.step(effects, Tick{})
+		}
+		effects = r.more(effects, remote)
+	}
+}
+
+// more decides on what else has come in meanwhile, so that one commit serves all.
+func (r *Runner) more(effects []Effect, remote chan Input) []Effect {
+	for range batchInputs {
+		select {
+		case in := <-r.local:
+			effects = r.step(effects, in)
+			continue
+		default:
+		}
+		select {
+		case in := <-remote:
+			effects = r.step(effects, in)
+		default:
+			return effects
+		}
+	}
+	return effects
+}
+
+func (r *Runner) step(effects []Effect, in Input) []Effect {
+	return append(effects, r.machine.Step(time.Now(), in)...)
+}
+
+// tell gives the machine an input, unless the runner has stopped.
+func (r *Runner) tell(ctx context.Context, in Input) {
+	select {
+	case r.local <- in:
+	case <-ctx.Done():
+	}
+}
+
+// Deliver gives the machine what came from a peer, or about one. It blocks while the folder has too much in work.
+func (r *Runner) Deliver(ctx context.Context, in Input) {
+	select {
+	case r.remote <- in:
+	case <-ctx.Done():
+	}
+}
+
+func (r *Runner) notice(ctx context.Context) {
+	audit := make(<-chan time.Time)
+	if r.cfg.Audit > 0 {
+		t := time.NewTicker(r.cfg.Audit)
+		defer t.Stop()
+		audit = t.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-audit:
+			r.tell(ctx, Rescan{})
+		case n, ok := <-r.cfg.Watcher.Events():
+			if !ok {
+				return
+			}
+			if len(n.Dirty) > 0 {
+				r.tell(ctx, Dirty{n.Dirty})
+			}
+			if n.Rescan {
+				r.cfg.Sink(farm.Event{ID: farm.EventFolderOverflow, Severity: farm.Warning, Folder: r.cfg.Folder,
+					Subject: string(r.cfg.Folder), Message: "notifications were lost, the whole folder is scanned"})
+				r.tell(ctx, Rescan{})
+			}
+			for _, id := range n.Barriers {
+				r.tell(ctx, Barrier{id})
+			}
+		}
+	}
+}
+
+func (r *Runner) sweep(ctx context.Context) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			r.cfg.Installer.Sweep(ctx)
+		}
+	}
+}
+
+// publish makes the state known when it has changed.
+func (r *Runner) publish() {
+	s := r.machine.State()
+	sum := Summary{Trusted: r.machine.Trusted(), Seeding: r.machine.Seeding(), Waiting: r.machine.Waiting()}
+	last := r.state.Load()
+	if last.Actor == s.Actor && last.Waiting == s.Waiting && last.Known.Equal(s.Known) && last.Applied.Equal(s.Applied) &&
+		last.Durable.Equal(s.Durable) && *r.summary.Load() == sum {
+		return
+	}
+	r.state.Store(&s)
+	r.summary.Store(&sum)
+	r.mu.Lock()
+	close(r.changed)
+	r.changed = make(chan struct{})
+	r.mu.Unlock()
+	r.cfg.Publish(s, sum)
+}
+
+// State is the latest state.
+func (r *Runner) State() (farm.FolderState, Summary) { return *r.state.Load(), *r.summary.Load() }
+
+// Wait returns when all up to pos is visible here, or with ctx's error.
+func (r *Runner) Wait(ctx context.Context, pos farm.Position) error {
+	for {
+		r.mu.Lock()
+		changed := r.changed
+		r.mu.Unlock()
+		if r.state.Load().Applied.Covers(pos) {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return &farm.Error{Op: "wait", Path: pos.String(), Kind: farm.Unavailable, Err: ctx.Err()}
+		}
+	}
+}
+
+// Barrier returns the position in our feed that includes all that any process of this machine wrote into the folder,
+// and closed, before the call.
+func (r *Runner) Barrier(ctx context.Context) (farm.Position, error) {
+	got := make(chan farm.Position, 1)
+	r.mu.Lock() // so that the answer can't come before it is waited for
+	id, err := r.cfg.Watcher.Barrier()
+	if err == nil {
+		r.waiting[id] = got
+	}
+	r.mu.Unlock()
+	if err != nil {
+		return farm.Position{}, err
+	}
+	select {
+	case pos := <-got:
+		return pos, nil
+	case <-ctx.Done():
+		r.mu.Lock()
+		delete(r.waiting, id)
+		r.mu.Unlock()
+		return farm.Position{}, &farm.Error{Op: "barrier", Path: string(r.cfg.Folder), Kind: farm.Unavailable, Err: ctx.Err()}
+	}
+}
+
+// Open opens content of the folder for another member.
+func (r *Runner) Open(ctx context.Context, p farm.Path, d farm.Digest) (io.ReadCloser, int64, error) {
+	rc, size, err := r.cfg.Installer.Open(ctx, p, d)
+	if err == nil {
+		return rc, size, nil
+	}
+	paths, lerr := r.cfg.Log.ByDigest(d)
+	if lerr != nil {
+		return nil, 0, lerr
+	}
+	for _, q := range paths {
+		if rc, size, err := r.cfg.Installer.Open(ctx, q, d); err == nil {
+			return rc, size, nil
+		}
+	}
+	return nil, 0, err
+}

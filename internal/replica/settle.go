@@ -1,0 +1,182 @@
+package replica
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"tandem/internal/farm"
+	"tandem/internal/reconcile"
+)
+
+// settle takes the next step towards what the path should be, unless one is under way. It is the only place where
+// that is decided.
+func (m *Machine) settle(p farm.Path, w *work) {
+	if w.phase != idle {
+		return
+	}
+	if w.dirty {
+		m.examine(p, w)
+		return
+	}
+	r, _ := m.db.Get(p)
+	if len(r.Known) == 0 && m.awaited(p) {
+		return // children have arrived before their directory: it will come
+	}
+	s := m.goal(r, w)
+	if satisfied(r.Disk, s) {
+		m.adopt(r, s)
+		m.close(p, w)
+		return
+	}
+	switch {
+	case s.Type != farm.Absent && !m.parentOnDisk(p):
+		m.await(p, w)
+		m.settle(p.Parent(), m.open(p.Parent()))
+	case r.Disk.Type == farm.Dir && s.Type != farm.Dir && m.below[p] > 0:
+		w.phase = forChildren
+	default:
+		m.install(r, w, s)
+	}
+}
+
+// goal is what the path should be now.
+func (m *Machine) goal(r farm.Record, w *work) reconcile.State {
+	s := reconcile.Decide(r.Known, false)
+	if s.Type == farm.Dir || len(r.Known) == 0 {
+		return s
+	}
+	if w.full || m.awaited(r.Path) || r.Disk.Type == farm.Dir && m.db.Live(r.Path) {
+		return reconcile.Decide(r.Known, true)
+	}
+	return s
+}
+
+// satisfied tells whether the disk is as it should be, as far as its file system can represent that.
+func satisfied(d farm.Disk, s reconcile.State) bool {
+	if d.Attr.Same(s.Attr) {
+		return true
+	}
+	return d.Type == s.Type && d.Content == s.Content && d.Meta == s.Meta && !s.Content.Dot.IsZero() &&
+		d.Context.CoversAll(s.Context)
+}
+
+// adopt notes that what is on disk includes all that is known of the path.
+func (m *Machine) adopt(r farm.Record, s reconcile.State) {
+	if r.Disk.Context.Equal(s.Context) && r.Disk.Content == s.Content && r.Disk.Meta == s.Meta &&
+		slices.Equal(r.Disk.Lost, s.LostDots) {
+		return
+	}
+	r.Disk.Context, r.Disk.Content, r.Disk.Meta, r.Disk.Lost = s.Context, s.Content, s.Meta, s.LostDots
+	m.db.Put(r)
+}
+
+func (m *Machine) install(r farm.Record, w *work, s reconcile.State) {
+	plan := farm.Plan{Path: r.Path, Want: s.Attr, Expect: r.Disk, Preserve: m.preserve(r, s)}
+	if w.content != nil && w.digest == s.Digest {
+		plan.Content = w.content
+	}
+	w.phase, w.goal = installing, s
+	m.flying++
+	m.emit(Install{plan})
+}
+
+// preserve returns what is on disk as a version, if installing s would lose it. The author of a content that lost keeps
+// it, nobody else does: one copy in the farm.
+func (m *Machine) preserve(r farm.Record, s reconcile.State) *farm.Entry {
+	d := r.Disk
+	if d.Type != farm.File && d.Type != farm.Symlink || d.Attr.SameContent(s.Attr) {
+		return nil
+	}
+	ours := d.Content.Dot.Actor.Member == m.meta.Actor.Member && slices.Contains(s.LostDots, d.Content.Dot)
+	if !ours && !d.Content.Dot.IsZero() { // zero: found at seeding, of no version
+		return nil
+	}
+	return &farm.Entry{Path: r.Path, Attr: d.Attr, Version: farm.Version{
+		Dot: d.Content.Dot, Vector: d.Context, Time: d.Content.Time, Content: d.Content, Meta: d.Meta,
+	}}
+}
+
+func (m *Machine) installed(in farm.Installed) {
+	p := in.Plan.Path
+	w := m.work[p]
+	if w == nil || w.phase != installing {
+		return
+	}
+	w.phase = idle
+	m.flying--
+	switch in.Outcome {
+	case farm.Done:
+		m.done(w, in)
+	case farm.Changed:
+		w.dirty = true
+		if w.tries++; w.tries > 3 {
+			m.later(p, w, firstRetry)
+		}
+	case farm.NotEmpty:
+		m.notEmpty(p, w)
+	case farm.NoParent:
+		m.later(p, w, firstRetry)
+		m.dirty(p.Parent())
+	default:
+		if w.tries == 3 {
+			m.raise(farm.EventFileBlocked, farm.Fault, p, "can't be installed: "+errText(in), "", nil)
+		}
+		m.later(p, w, firstRetry)
+	}
+	m.settle(p, w)
+}
+
+func errText(in farm.Installed) string {
+	if in.Err == nil {
+		return in.Outcome.String()
+	}
+	return in.Err.Error()
+}
+
+func (m *Machine) done(w *work, in farm.Installed) {
+	r, _ := m.db.Get(in.Plan.Path)
+	g := w.goal
+	r.Disk = farm.Disk{Attr: in.Attr, Content: g.Content, Meta: g.Meta, Context: g.Context, Lost: g.LostDots, Stat: in.Stat}
+	m.db.Put(r)
+	if w.tries > 3 {
+		m.raise(farm.EventFileBlocked, farm.Healed, r.Path, "installed after all", "", nil)
+	}
+	m.inline -= len(w.content)
+	w.tries, w.walked, w.content = 0, false, nil
+	fields := map[string]string{"type": g.Type.String(), "from": string(g.Content.Dot.Actor.Member)}
+	if !w.sent.IsZero() {
+		fields["millis"] = strconv.FormatFloat(float64(m.now.Sub(w.sent))/float64(time.Millisecond), 'f', 1, 64)
+	}
+	m.raise(farm.EventFileInstalled, farm.Info, r.Path, "installed", "", fields)
+	if in.Plan.Preserve != nil {
+		m.raise(farm.EventFilePreserved, farm.Warning, r.Path, "the version that lost is preserved", "", nil)
+	}
+	if r.Disk.Type == farm.Dir {
+		m.wakeChildren(r.Path)
+	}
+}
+
+// notEmpty deals with a directory that should go but holds what the index does not know: look once what it is; if it
+// turns out to be replicated, it keeps the directory alive; if not (an excluded file), the directory stays here.
+func (m *Machine) notEmpty(dir farm.Path, w *work) {
+	if w.walked {
+		w.full = true
+		m.raise(farm.EventFileBlocked, farm.Warning, dir, "directory was deleted elsewhere and stays here: it holds files that are not replicated", "", nil)
+		return
+	}
+	w.walked = true
+	m.later(dir, w, firstRetry)
+	m.emit(Walk{Dir: dir})
+}
+
+// awaited tells whether any path must be installed below p, which is no directory yet. What was seen on disk before its
+// parent was does not count: the parent's own observation will tell.
+func (m *Machine) awaited(p farm.Path) bool {
+	for _, c := range m.awaiting[p] {
+		if w := m.work[c]; w != nil && w.phase == forParent && !w.dirty {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,130 @@
+package replica
+
+import (
+	"time"
+
+	"tandem/internal/farm"
+	"tandem/internal/reconcile"
+)
+
+// phase is what a path is going through.
+type phase uint8
+
+const (
+	idle        phase = iota // nothing is under way: settle decides
+	examining                // an Examine is out
+	installing               // an Install is out
+	forParent                // waits until its parent is a directory on disk
+	forChildren              // a directory waits until its children are settled
+	forRetry                 // waits for its time in retries
+)
+
+// work is a path that is not, or may not be, as it should be. Paths at rest have none.
+type work struct {
+	phase   phase
+	dirty   bool   // the disk must be looked at (again)
+	implied bool   // something below needs this path to be a directory
+	full    bool   // a directory could not be removed although the index knows no child: what is in it is not replicated
+	walked  bool   // ... and its children have been looked at
+	tries   int    // failures in a row
+	content []byte // inline content of digest
+	digest  farm.Digest
+	sent    time.Time // when the origin saw the change
+	lows    []farm.Position
+	goal    reconcile.State // what the Install that is out aims at
+}
+
+// open returns the path's work, making it if there is none.
+func (m *Machine) open(p farm.Path) *work {
+	w := m.work[p]
+	if w == nil {
+		w = &work{}
+		m.work[p] = w
+		if !p.IsRoot() {
+			m.below[p.Parent()]++
+		}
+	}
+	return w
+}
+
+// close ends the path's work: it is at rest. Who waited for it goes on.
+func (m *Machine) close(p farm.Path, w *work) {
+	delete(m.work, p)
+	delete(m.retries, p)
+	m.inline -= len(w.content)
+	m.release(w)
+	m.passBarriers(p)
+	if p.IsRoot() {
+		return
+	}
+	parent := p.Parent()
+	if m.below[parent]--; m.below[parent] == 0 {
+		delete(m.below, parent)
+	}
+	m.wakeChildren(p)
+	m.wakeParent(parent)
+}
+
+// wakeChildren lets the children that waited for p look at the world again.
+func (m *Machine) wakeChildren(p farm.Path) {
+	waiting := m.awaiting[p]
+	delete(m.awaiting, p)
+	for _, c := range waiting {
+		if w := m.work[c]; w != nil && w.phase == forParent {
+			w.phase = idle
+			m.settle(c, w)
+		}
+	}
+}
+
+// wakeParent goes on with a directory that waited for its children, and removes one that only a child kept alive.
+func (m *Machine) wakeParent(parent farm.Path) {
+	if parent.IsRoot() || m.below[parent] > 0 {
+		return
+	}
+	if w := m.work[parent]; w != nil {
+		if w.phase == forChildren || w.phase == idle {
+			w.phase = idle
+			m.settle(parent, w)
+		}
+		return
+	}
+	if r, ok := m.db.Get(parent); ok && r.Disk.Type == farm.Dir && !livesAsDir(r) {
+		m.settle(parent, m.open(parent))
+	}
+}
+
+// livesAsDir tells whether a version of the path itself says that it is a directory.
+func livesAsDir(r farm.Record) bool {
+	for _, e := range r.Known {
+		if e.Type == farm.Dir {
+			return true
+		}
+	}
+	return false
+}
+
+// await makes p wait for its parent.
+func (m *Machine) await(p farm.Path, w *work) {
+	w.phase = forParent
+	m.awaiting[p.Parent()] = append(m.awaiting[p.Parent()], p)
+}
+
+// later tries again after a time that doubles with each failure in a row.
+func (m *Machine) later(p farm.Path, w *work, first time.Duration) {
+	d := min(first<<min(w.tries, 16), maxRetry)
+	w.tries++
+	w.phase = forRetry
+	m.retries[p] = m.now.Add(d)
+}
+
+// hold keeps inline content until it is installed, while there is room for it.
+func (m *Machine) hold(w *work, c farm.Change) {
+	m.inline -= len(w.content)
+	w.content = nil
+	if c.Content != nil && m.inline+len(c.Content) <= maxInlineBytes {
+		w.content, w.digest = c.Content, c.Entry.Digest
+		m.inline += len(c.Content)
+	}
+	w.sent = c.Sent
+}
