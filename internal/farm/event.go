@@ -30,13 +30,14 @@ const (
 	EventFilePreserved EventID = "file.preserved" // bytes were kept outside the tree
 	EventFileBlocked   EventID = "file.blocked"   // a path can't be installed or read
 
-	EventFolderScanning EventID = "folder.scanning" // a scan began
-	EventFolderScanned  EventID = "folder.scanned"  // a scan ended
-	EventFolderOverflow EventID = "folder.overflow" // notifications were lost; a scan follows
-	EventFolderHalted   EventID = "folder.halted"   // the root is gone or not the one expected; nothing is done
-	EventFolderInSync   EventID = "folder.insync"   // nothing is waiting, here or from the others
-	EventFolderEpoch    EventID = "folder.epoch"    // the index was new, lost or set back
-	EventClockSkew      EventID = "clock.skew"      // a member's clock is far from ours
+	EventFolderScanning  EventID = "folder.scanning"  // a scan began
+	EventFolderScanned   EventID = "folder.scanned"   // a scan ended
+	EventFolderOverflow  EventID = "folder.overflow"  // notifications were lost; a scan follows
+	EventFolderUnwatched EventID = "folder.unwatched" // watches ran out; a part of the folder is polled
+	EventFolderHalted    EventID = "folder.halted"    // the root is gone or not the one expected; nothing is done
+	EventFolderInSync    EventID = "folder.insync"    // nothing is waiting, here or from the others
+	EventFolderEpoch     EventID = "folder.epoch"     // the index was new, lost or set back
+	EventClockSkew       EventID = "clock.skew"       // a member's clock is far from ours
 
 	EventConfigLive     EventID = "config.live"     // a revision is live on this member
 	EventConfigRefused  EventID = "config.refused"  // what was typed does not check; the old revision goes on
