@@ -1,0 +1,110 @@
+package wire
+
+import (
+	"strconv"
+	"strings"
+
+	"tandem/internal/farm"
+	"tandem/internal/wire/pb"
+)
+
+func (r *reader) changes(c *pb.Changes) Changes {
+	m := Changes{Folder: r.folder("changes.folder", c.GetFolder())}
+	if !r.limit("changes.entries", len(c.GetEntries()), MaxEntries) {
+		return m
+	}
+	m.List = make([]farm.Change, len(c.GetEntries()))
+	for i, e := range c.GetEntries() {
+		if r.err != nil {
+			break
+		}
+		sub := reader{op: r.op, actors: r.actors, positions: r.positions}
+		m.List[i] = sub.change(e)
+		r.positions = sub.positions
+		if sub.err != nil {
+			r.err = within("changes.entries["+strconv.Itoa(i)+"].", sub.err)
+		}
+	}
+	return m
+}
+
+// within puts the place of an element before the field in its error.
+func within(place string, err error) error {
+	if e, ok := err.(*farm.Error); ok {
+		e.Path = place + e.Path
+	}
+	return err
+}
+
+func (r *reader) change(e *pb.Entry) farm.Change {
+	c := farm.Change{Entry: farm.Entry{Path: r.path("path", e.GetPath()), Attr: r.attr(e), Version: r.version(e)}}
+	c.Sent = moment(e.GetSent())
+	if e.Content == nil {
+		return c
+	}
+	switch n := len(e.Content); {
+	case c.Entry.Type != farm.File:
+		r.fail("content", "a %v has none", c.Entry.Type)
+	case n > farm.InlineBytes:
+		r.fail("content", "%d bytes are more than %d", n, farm.InlineBytes)
+	case int64(n) != c.Entry.Size:
+		r.fail("content", "%d bytes for a size of %d", n, c.Entry.Size)
+	}
+	c.Content = e.Content
+	return c
+}
+
+// attr checks that the attributes are those of the type and no others.
+func (r *reader) attr(e *pb.Entry) farm.Attr {
+	a := farm.Attr{
+		Type: farm.Type(e.GetType()),
+		Mode: e.GetMode(),
+		Owner: farm.Owner{UID: e.GetUid(), GID: e.GetGid(), User: r.text("user", e.GetUser(), MaxOwnerBytes),
+			Group: r.text("group", e.GetGroup(), MaxOwnerBytes)},
+		MTime:  e.GetMtime(),
+		Size:   e.GetSize(),
+		Digest: r.digest("digest", e.GetDigest()),
+		Target: r.text("target", e.GetTarget(), farm.MaxPathBytes),
+	}
+	file, link := e.GetType() == pb.Type_FILE, e.GetType() == pb.Type_SYMLINK
+	switch {
+	case e.GetType() < pb.Type_ABSENT || e.GetType() > pb.Type_SYMLINK:
+		r.fail("type", "%d is not known", e.GetType())
+	case a.Mode&^farm.ModeBits != 0:
+		r.fail("mode", "%o has bits that are not replicated", a.Mode)
+	case a.Size < 0 || a.Size > 0 && !file:
+		r.fail("size", "a %v of %d bytes", a.Type, a.Size)
+	case a.Digest.IsZero() == file:
+		r.fail("digest", "a file has one, nothing else does")
+	case (a.Target == "") == link:
+		r.fail("target", "a symlink has one, nothing else does")
+	case strings.IndexByte(a.Target, 0) >= 0:
+		r.fail("target", "it holds a NUL byte")
+	}
+	return a
+}
+
+func (r *reader) version(e *pb.Entry) farm.Version {
+	v := farm.Version{
+		Dot:    farm.Position{Actor: r.actor("actor", e.GetActor()), Seq: farm.Seq(e.GetSeq())},
+		Time:   farm.HLC(e.GetTime()),
+		Vector: r.vectorOf("vector", e.GetVectorActors(), e.GetVectorSeqs()),
+		Lost:   r.list("lost", e.GetLostActors(), e.GetLostSeqs(), farm.MaxLost),
+	}
+	switch {
+	case e.GetActor() == 0 || v.Dot.Seq == 0:
+		r.fail("dot", "it names nobody or no change")
+	case !v.Vector.Covers(v.Dot):
+		r.fail("vector", "it does not include the version's own dot")
+	}
+	v.Content, v.Meta = r.stamp("content_stamp", v, e.GetContentStamp()), r.stamp("meta_stamp", v, e.GetMetaStamp())
+	return v
+}
+
+func (r *reader) stamp(field string, v farm.Version, s *pb.Stamp) farm.Stamp {
+	if s == nil {
+		return v.Stamp()
+	}
+	return farm.Stamp{Dot: farm.Position{Actor: r.actor(field, s.GetActor()), Seq: farm.Seq(s.GetSeq())},
+		Time: farm.HLC(s.GetTime())}
+}
