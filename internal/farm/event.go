@@ -45,6 +45,7 @@ const (
 	EventConfigConflict EventID = "config.conflict" // the same file was edited on two members; the later wins
 	EventSiteRefused    EventID = "site.refused"    // one site does not compile here; the others are live
 	EventBindingSkipped EventID = "binding.skipped" // an address is not this member's
+	EventBindingFailed  EventID = "binding.failed"  // an address can't be listened on now; it is retried
 	EventCertRefused    EventID = "cert.refused"    // a certificate in the store can't be used
 
 	EventNodeUp   EventID = "node.up"   // the edge sends visitors to the node
@@ -52,6 +53,8 @@ const (
 
 	EventStarted EventID = "member.started"
 	EventStopped EventID = "member.stopped"
+
+	EventJournalMissed EventID = "journal.missed" // a follower was too slow; its stream leaves events out
 )
 
 // Event is a change of state that somebody may want to know.

@@ -1,0 +1,45 @@
+package control
+
+import (
+	"context"
+
+	"tandem/internal/farm"
+)
+
+// Backend is the member that the API speaks for. Errors are *farm.Error; their kind becomes the HTTP status. All
+// methods may be called at once, and end soon after their context does.
+type Backend interface {
+	Observer
+	Configurer
+	Prober
+	Roster
+}
+
+// Observer tells how things are.
+type Observer interface {
+	// Status is the state now. Faults are left empty. It waits for nothing slow: no disk, no other member.
+	Status(ctx context.Context) (Status, error)
+}
+
+// Configurer takes configurations. Nil files stand for the member's configuration directory as it is now.
+type Configurer interface {
+	// CheckConfig changes nothing. A configuration with problems is no error.
+	CheckConfig(ctx context.Context, files Files) (ConfigCheck, error)
+	// ApplyConfig makes the files the farm's configuration, and waits until every linked member has a verdict on it, at
+	// most for a bounded time. A configuration with problems is no error, and changes nothing.
+	ApplyConfig(ctx context.Context, files Files, message string) (ConfigApplied, error)
+}
+
+// Prober measures how long a file takes to become visible on the other members.
+type Prober interface {
+	// Probe writes files in the folder and removes them again. It calls sample, never concurrently, once per round and
+	// member. The request is within its limits.
+	Probe(ctx context.Context, folder farm.FolderID, req ProbeRequest, sample func(ProbeSample)) error
+}
+
+// Roster says who belongs to the farm.
+type Roster interface {
+	Invite(ctx context.Context, req InviteRequest) (Invite, error)
+	// RemoveMember revokes the member: a new revision without it. NotFound if there is none of that name.
+	RemoveMember(ctx context.Context, name farm.MemberID) error
+}

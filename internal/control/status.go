@@ -1,0 +1,152 @@
+package control
+
+import (
+	"time"
+
+	"tandem/internal/farm"
+)
+
+// Status is what a member knows of itself and the farm at one moment (GET /v1/status). Lists are sorted by name.
+type Status struct {
+	Member    farm.MemberID `json:"member"`
+	Farm      string        `json:"farm"`
+	Version   string        `json:"version"` // of the program
+	Since     time.Time     `json:"since"`   // when this daemon started
+	Time      time.Time     `json:"time"`    // when the status was taken
+	Roles     []farm.Role   `json:"roles"`
+	Addresses []string      `json:"addresses"` // on which the other members reach it, host:port
+	Draining  bool          `json:"draining"`
+
+	Faults  Faults       `json:"faults"` // filled by the server from its journal
+	Members []Member     `json:"members"`
+	Folders []Folder     `json:"folders"`
+	Config  ConfigStatus `json:"config"`
+
+	Sites    []Site    `json:"sites"`    // empty on an edge that is no node
+	Bindings []Binding `json:"bindings"` // of sites and of the edge
+	Nodes    []Node    `json:"nodes"`    // as the edge sees them; empty on a member that is no edge
+}
+
+// Faults are the faults of this daemon's life that have not healed, oldest first.
+type Faults struct {
+	Open []OpenFault `json:"open"`
+	More int         `json:"more,omitempty"` // open faults beyond MaxOpenFaults, of which only the number is known
+}
+
+// OpenFault is a fault that has not healed: its latest event, and since when and how often it was raised.
+type OpenFault struct {
+	Since time.Time  `json:"since"`
+	Count int        `json:"count"`
+	Event farm.Event `json:"event"`
+}
+
+// LinkState is how a member is connected to another.
+type LinkState string
+
+// The states of a link.
+const (
+	LinkSelf LinkState = "self" // the member that answers
+	LinkUp   LinkState = "up"   // a session is established
+	LinkDown LinkState = "down" // there is none; it is being tried
+)
+
+// Member is a member of the farm as the answering one sees it.
+type Member struct {
+	Name      farm.MemberID `json:"name"`
+	Roles     []farm.Role   `json:"roles"`
+	Addresses []string      `json:"addresses"` // host:port
+	Link      LinkState     `json:"link"`
+	RTTMS     float64       `json:"rtt_ms,omitempty"`    // round trip of the latest heartbeat, milliseconds; 0: not known
+	LastSeen  *time.Time    `json:"last_seen,omitempty"` // when it was last heard; nil: never in this daemon's life
+	Version   string        `json:"version,omitempty"`   // of its program, when it was ever linked
+	Draining  bool          `json:"draining,omitempty"`
+	Reason    string        `json:"reason,omitempty"` // why the link is down
+}
+
+// FolderState is what a folder does.
+type FolderState string
+
+// The states of a folder.
+const (
+	FolderScanning FolderState = "Scanning" // compares the disk with the index before it may answer for it
+	FolderLive     FolderState = "Live"     // follows the disk and the other members
+	FolderHalted   FolderState = "Halted"   // does nothing, for the reason given
+)
+
+// Folder is a replicated folder as this member holds it.
+type Folder struct {
+	ID      farm.FolderID `json:"id"`
+	Path    string        `json:"path"` // of its root on this member
+	State   FolderState   `json:"state"`
+	Watch   string        `json:"watch"` // "fanotify", "inotify" or "scan"
+	Entries int64         `json:"entries"`
+	Bytes   int64         `json:"bytes"`   // sum of file sizes
+	Waiting int64         `json:"waiting"` // paths known of, but not yet on disk as they should be
+	InSync  bool          `json:"in_sync"` // nothing is waiting here, all others are linked and have all that is here
+	Reason  string        `json:"reason,omitempty"`
+	Applied farm.Vector   `json:"applied"` // what is visible here
+	Durable farm.Vector   `json:"durable"` // what survives a power cut here
+	Peers   []FolderPeer  `json:"peers"`
+}
+
+// FolderPeer is another member that holds the folder.
+type FolderPeer struct {
+	Member  farm.MemberID `json:"member"`
+	Linked  bool          `json:"linked"`
+	Backlog uint64        `json:"backlog"` // changes that this member has applied and that one has not, as last heard
+	Applied farm.Vector   `json:"applied"`
+	Durable farm.Vector   `json:"durable"`
+}
+
+// Site is a site file of the live revision.
+type Site struct {
+	File    string   `json:"file"`  // "shop.caddy"
+	Hosts   []string `json:"hosts"` // names that it answers to
+	Live    bool     `json:"live"`
+	Problem *Problem `json:"problem,omitempty"` // why it is refused here
+}
+
+// BindingState is what a member does with a binding.
+type BindingState string
+
+// The states of a binding.
+const (
+	BindingLive    BindingState = "live"    // answers
+	BindingSkipped BindingState = "skipped" // the address is another member's
+	BindingRefused BindingState = "refused" // the address is this member's but can't be taken
+)
+
+// Binding is an address on which visitors are, or would be, answered.
+type Binding struct {
+	Address string       `json:"address"` // host:port
+	For     string       `json:"for"`     // site file, or "edge"
+	State   BindingState `json:"state"`
+	Reason  string       `json:"reason,omitempty"`
+}
+
+// HealthState is what the edge thinks of a node.
+type HealthState string
+
+// The states of a node behind the edge.
+const (
+	HealthUnknown  HealthState = "Unknown"
+	HealthHealthy  HealthState = "Healthy"
+	HealthFailing  HealthState = "Failing"
+	HealthDraining HealthState = "Draining"
+)
+
+// Node is a node behind the edge.
+type Node struct {
+	Member   farm.MemberID `json:"member"`
+	State    HealthState   `json:"state"`
+	Reason   string        `json:"reason,omitempty"`
+	Active   int64         `json:"active"`   // requests under way
+	Requests uint64        `json:"requests"` // sent since the daemon started
+	Failures uint64        `json:"failures"` // of those, not answered
+}
+
+// Health is the short answer for a monitor (GET /v1/health): 200 when OK, otherwise 503.
+type Health struct {
+	OK      bool     `json:"ok"`
+	Reasons []string `json:"reasons"` // what is wrong, most urgent first
+}
