@@ -24,7 +24,7 @@ func (r *Runner) execute(ctx context.Context, effects []Effect) error {
 	for _, e := range effects {
 		switch e := e.(type) {
 		case Examine:
-			r.effects.add(func(ctx context.Context) {
+			r.looks.add(func(ctx context.Context) {
 				seen, err := r.cfg.Scanner.Examine(ctx, e.Path, e.Prior)
 				r.tell(ctx, Observed{e.Path, seen, err})
 			})
@@ -33,7 +33,7 @@ func (r *Runner) execute(ctx context.Context, effects []Effect) error {
 				r.tell(ctx, Installed{r.cfg.Installer.Install(ctx, e.Plan, source{r, e.Plan.Path})})
 			})
 		case Walk:
-			r.group.Go(func() { r.walk(ctx, e.Dir) })
+			r.walks.add(func(ctx context.Context) { r.walk(ctx, e) })
 		case Push:
 			r.cfg.Transport.Push(e.Change)
 			r.budget.raise(r.cfg.Sink, farm.Event{ID: farm.EventFileSent, Severity: farm.Info, Folder: r.cfg.Folder,
@@ -66,7 +66,8 @@ func (r *Runner) execute(ctx context.Context, effects []Effect) error {
 	return nil
 }
 
-func (r *Runner) walk(ctx context.Context, dir farm.Path) {
+func (r *Runner) walk(ctx context.Context, e Walk) {
+	dir := e.Dir
 	const chunk = 512
 	var found []farm.Path
 	flush := func() error {
@@ -89,7 +90,7 @@ func (r *Runner) walk(ctx context.Context, dir farm.Path) {
 		r.cfg.Sink(farm.Event{ID: farm.EventFolderHalted, Severity: farm.Fault, Folder: r.cfg.Folder,
 			Subject: string(r.cfg.Folder), Message: "scan failed: " + err.Error(), Next: "see that the folder's path is there and is the one that was replicated"})
 	}
-	r.tell(ctx, Walked{dir, err})
+	r.tell(ctx, Walked{e.ID, dir, err})
 }
 
 // stream sends a peer all that it does not know. A newer question replaces an older one.

@@ -34,8 +34,14 @@ type (
 	// Dirty asks to look at paths, because something happened to them.
 	Dirty struct{ Paths []farm.Path }
 
-	// Rescan says that notifications were lost, or that it is time for an audit.
+	// Tree asks to look at a directory and all below it, because what happened there was not told one by one.
+	Tree struct{ Dir farm.Path }
+
+	// Rescan says that notifications were lost.
 	Rescan struct{}
+
+	// Audit says that it is time to compare the whole folder with the index, in case something went unnoticed.
+	Audit struct{}
 
 	// Barrier says that all that happened before a call has been reported as dirty.
 	Barrier struct{ ID uint64 }
@@ -49,6 +55,7 @@ type (
 
 	// Walked answers Walk, after all that differs was reported as dirty.
 	Walked struct {
+		ID  int
 		Dir farm.Path
 		Err error
 	}
@@ -102,7 +109,9 @@ type (
 func (Start) input()     {}
 func (Holders) input()   {}
 func (Dirty) input()     {}
+func (Tree) input()      {}
 func (Rescan) input()    {}
+func (Audit) input()     {}
 func (Barrier) input()   {}
 func (Observed) input()  {}
 func (Walked) input()    {}
@@ -130,7 +139,10 @@ type (
 	}
 
 	// Walk compares all below a directory with the index and reports what differs as Dirty. Answer: Walked.
-	Walk struct{ Dir farm.Path }
+	Walk struct {
+		ID  int
+		Dir farm.Path
+	}
 
 	// Install brings a path from one state to another. Answer: Installed.
 	Install struct{ Plan farm.Plan }

@@ -93,7 +93,12 @@ func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
 	wasDir := r.Disk.Type == farm.Dir
 	m.write(r, seen)
 	if seen.Attr.Type == farm.Dir && !wasDir {
-		m.emit(Walk{Dir: r.Path})
+		id := m.walk(r.Path, true)
+		for _, b := range m.barriers {
+			if b.left[r.Path] {
+				b.walks[id] = true
+			}
+		}
 	}
 	return true
 }
@@ -182,49 +187,12 @@ func (m *Machine) distrust(r farm.Record, seen farm.Observation) {
 	m.db.Put(r)
 }
 
-// barrier is a question: up to which position of our feed is what was written before?
-type barrier struct {
-	id   uint64
-	left map[farm.Path]bool // paths still being looked at
-}
-
-func (m *Machine) barrier(id uint64) {
-	b := &barrier{id: id, left: map[farm.Path]bool{}}
-	for p, w := range m.work {
-		if w.phase == examining || w.dirty && w.phase != forRetry {
-			b.left[p] = true
-		}
-	}
-	if len(b.left) == 0 {
-		m.emit(BarrierDone{id, farm.Position{Actor: m.meta.Actor, Seq: m.meta.Seq}})
-		return
-	}
-	m.barriers = append(m.barriers, b)
-}
-
-// passBarriers says that p has been looked at, or can't be for now.
-func (m *Machine) passBarriers(p farm.Path) {
-	if len(m.barriers) == 0 {
-		return
-	}
-	kept := m.barriers[:0]
-	for _, b := range m.barriers {
-		delete(b.left, p)
-		if len(b.left) > 0 {
-			kept = append(kept, b)
-			continue
-		}
-		m.emit(BarrierDone{b.id, farm.Position{Actor: m.meta.Actor, Seq: m.meta.Seq}})
-	}
-	m.barriers = kept
-}
-
 // retryDue goes on with the paths whose time has come, in the order of their paths.
 func (m *Machine) retryDue() {
 	for _, p := range due(m.retries, m.now) {
 		delete(m.retries, p)
 		if p.IsRoot() {
-			m.scan()
+			m.scan(true)
 			continue
 		}
 		if w := m.work[p]; w != nil && (w.phase == forRetry || w.phase == idle) {

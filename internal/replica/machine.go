@@ -32,6 +32,8 @@ type Machine struct {
 	lows     map[farm.Actor]*lowHeap // positions heard of and not yet visible
 	early    map[farm.Actor]map[farm.Seq]bool
 	barriers []*barrier
+	walks    map[int]bool // walks that have no answer yet; whether barriers wait for them
+	lastWalk int
 	peers    map[farm.MemberID]*peer
 	holders  []farm.MemberID
 
@@ -69,6 +71,7 @@ func New(cfg Config, db Catalogue) *Machine {
 		lows:     map[farm.Actor]*lowHeap{},
 		early:    map[farm.Actor]map[farm.Seq]bool{},
 		peers:    map[farm.MemberID]*peer{},
+		walks:    map[int]bool{},
 	}
 	m.clock.Observe(cfg.Meta.Clock)
 	return m
@@ -86,8 +89,14 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 		for _, p := range in.Paths {
 			m.dirty(p)
 		}
+	case Tree:
+		m.dirty(in.Dir)
+		m.walk(in.Dir, true)
 	case Rescan:
-		m.scan()
+		m.scanned = false
+		m.scan(true)
+	case Audit:
+		m.scan(false)
 	case Walked:
 		m.walked(in)
 	case Barrier:
@@ -156,21 +165,32 @@ func (m *Machine) start() {
 		m.retries[p] = m.now
 	}
 	if !m.seeding {
-		m.scan()
+		m.scan(false)
 	}
 }
 
 // scan compares the whole tree with the index. One at a time: a request during a scan starts another after it.
-func (m *Machine) scan() {
+func (m *Machine) scan(lost bool) {
 	if m.scanning {
 		m.rescan = true
 		return
 	}
-	m.scanning, m.scanned = true, false
-	m.emit(Walk{Dir: farm.Path{}})
+	m.scanning = true
+	m.walk(farm.Path{}, lost)
+}
+
+// walk has all below dir compared with the index, and returns the walk's id. Lost: it stands for notifications, so that
+// barriers wait for it. (A scan at the start does not: what happens meanwhile is notified.)
+func (m *Machine) walk(dir farm.Path, lost bool) int {
+	m.lastWalk++
+	m.walks[m.lastWalk] = lost
+	m.emit(Walk{m.lastWalk, dir})
+	return m.lastWalk
 }
 
 func (m *Machine) walked(in Walked) {
+	delete(m.walks, in.ID)
+	m.passWalk(in)
 	if !in.Dir.IsRoot() {
 		if in.Err != nil {
 			m.dirty(in.Dir)
@@ -184,7 +204,7 @@ func (m *Machine) walked(in Walked) {
 	}
 	if m.rescan {
 		m.rescan = false
-		m.scan()
+		m.scan(true)
 		return
 	}
 	m.scanned, m.seeding = true, false

@@ -30,7 +30,8 @@ type Watcher interface {
 // Noticed is a batch of notifications.
 type Noticed struct {
 	Dirty    []farm.Path
-	Rescan   bool // some were lost
+	Trees    []farm.Path // directories below which anything may have happened
+	Rescan   bool        // some were lost
 	Barriers []uint64
 }
 

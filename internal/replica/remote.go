@@ -99,7 +99,7 @@ func (m *Machine) endSeeding() {
 		}
 	}
 	m.seedScan = false
-	m.scan()
+	m.scan(false)
 }
 
 func (m *Machine) peer(id farm.MemberID) *peer {

@@ -18,6 +18,7 @@ const (
 	workLimit      = 8192 // paths in work above which no further changes are taken from peers
 	examineWorkers = 3
 	installWorkers = 6
+	walkWorkers    = 2
 	tickEvery      = 50 * time.Millisecond
 	eventsASecond  = 20 // of single files; above, they are counted only
 )
@@ -51,10 +52,11 @@ type Runner struct {
 	machine *Machine
 	db      *batch
 
-	local   chan Input // notifications, answers
-	remote  chan Input // what peers send
-	effects *queue     // Examine
-	writes  *queue     // Install
+	local  chan Input // notifications, answers
+	remote chan Input // what peers send
+	looks  *queue     // Examine
+	writes *queue     // Install
+	walks  *queue     // Walk
 
 	mu      sync.Mutex
 	waiting map[uint64]chan farm.Position // barriers
@@ -72,7 +74,7 @@ func NewRunner(cfg RunnerConfig) *Runner {
 	r := &Runner{
 		cfg: cfg, db: db, machine: New(cfg.Machine, db),
 		local: make(chan Input, batchInputs), remote: make(chan Input, remoteQueue),
-		effects: newQueue(), writes: newQueue(),
+		looks: newQueue(), writes: newQueue(), walks: newQueue(),
 		waiting: map[uint64]chan farm.Position{}, changed: make(chan struct{}),
 		streams: map[farm.MemberID]context.CancelFunc{},
 	}
@@ -86,7 +88,8 @@ func (r *Runner) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer r.group.Wait()
 	defer cancel()
-	r.group.Go(func() { r.effects.run(ctx, examineWorkers) })
+	r.group.Go(func() { r.looks.run(ctx, examineWorkers) })
+	r.group.Go(func() { r.walks.run(ctx, walkWorkers) })
 	r.group.Go(func() { r.writes.run(ctx, installWorkers) })
 	r.group.Go(func() { r.notice(ctx) })
 	r.group.Go(func() { r.sweep(ctx) })
@@ -168,13 +171,16 @@ func (r *Runner) notice(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-audit:
-			r.tell(ctx, Rescan{})
+			r.tell(ctx, Audit{})
 		case n, ok := <-r.cfg.Watcher.Events():
 			if !ok {
 				return
 			}
 			if len(n.Dirty) > 0 {
 				r.tell(ctx, Dirty{n.Dirty})
+			}
+			for _, dir := range n.Trees {
+				r.tell(ctx, Tree{dir})
 			}
 			if n.Rescan {
 				r.cfg.Sink(farm.Event{ID: farm.EventFolderOverflow, Severity: farm.Warning, Folder: r.cfg.Folder,

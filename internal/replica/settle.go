@@ -167,7 +167,7 @@ func (m *Machine) notEmpty(dir farm.Path, w *work) {
 	}
 	w.walked = true
 	m.later(dir, w, firstRetry)
-	m.emit(Walk{Dir: dir})
+	m.walk(dir, false)
 }
 
 // awaited tells whether any path must be installed below p, which is no directory yet. What was seen on disk before its
