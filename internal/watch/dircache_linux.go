@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -13,6 +14,12 @@ import (
 
 // maxCachedDirs is how many directories are remembered; one more, and all are forgotten.
 const maxCachedDirs = 65_536
+
+// How patient open is with an inode in transition.
+const (
+	maxDecodeTries = 20
+	decodePause    = time.Millisecond
+)
 
 // Kinds of directories.
 const (
@@ -33,13 +40,13 @@ type place struct {
 // be right at the time of the event, only at some time up to now: a move that made it wrong has a notification of its
 // own, further on in the queue, after which the moved tree is walked.
 type dirCache struct {
-	root  *os.File
-	known map[string]place
-	link  [unix.PathMax]byte // for readlink
+	rootFD int // the folder, open
+	known  map[string]place
+	link   [unix.PathMax]byte // for readlink
 }
 
-func newDirCache(root *os.File) *dirCache {
-	return &dirCache{root: root, known: make(map[string]place)}
+func newDirCache(rootFD int) *dirCache {
+	return &dirCache{rootFD: rootFD, known: make(map[string]place)}
 }
 
 func (c *dirCache) empty() { clear(c.known) }
@@ -61,9 +68,7 @@ func (c *dirCache) resolve(handle []byte) (place, error) {
 }
 
 func (c *dirCache) look(handle []byte) (place, error) {
-	kind := int32(binary.NativeEndian.Uint32(handle[4:]))
-	h := unix.NewFileHandle(kind, handle[fanHandleBytes:])
-	fd, err := unix.OpenByHandleAt(int(c.root.Fd()), h, unix.O_PATH|unix.O_CLOEXEC)
+	fd, err := c.open(handle)
 	if errors.Is(err, unix.ESTALE) || errors.Is(err, unix.ENOENT) {
 		return place{kind: outside}, nil
 	}
@@ -71,13 +76,13 @@ func (c *dirCache) look(handle []byte) (place, error) {
 		return place{}, os.NewSyscallError("open_by_handle_at", err)
 	}
 	defer unix.Close(fd)
-	root, err := c.pathOf(int(c.root.Fd()))
+	root, err := c.pathOf(c.rootFD)
 	for err == nil {
 		var dir, again string
 		if dir, err = c.pathOf(fd); err != nil {
 			break
 		}
-		if again, err = c.pathOf(int(c.root.Fd())); err == nil && again == root {
+		if again, err = c.pathOf(c.rootFD); err == nil && again == root {
 			return locate(root, dir, removed(fd, dir)), nil
 		}
 		root = again // the folder itself is being moved: look again
@@ -86,6 +91,23 @@ func (c *dirCache) look(handle []byte) (place, error) {
 		return place{kind: outside}, nil
 	}
 	return place{}, err
+}
+
+// open opens the directory of a handle. When the directory is gone and its inode is just being given to a new file, some
+// file systems say ENOMEM for the moment that this takes (iget_locked gives no reason, and ext4 guesses this one).
+func (c *dirCache) open(handle []byte) (int, error) {
+	kind := int32(binary.NativeEndian.Uint32(handle[4:]))
+	h := unix.NewFileHandle(kind, handle[fanHandleBytes:])
+	for try := 1; ; try++ {
+		fd, err := unix.OpenByHandleAt(c.rootFD, h, unix.O_PATH|unix.O_CLOEXEC)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.ENOMEM) && try < maxDecodeTries:
+			time.Sleep(decodePause)
+		default:
+			return fd, err
+		}
+	}
 }
 
 // removed tells whether the directory fd is no longer anywhere. The kernel marks its path, but a name may end like that.

@@ -44,7 +44,7 @@ func openFanotify(w *Watcher) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &fanotify{reader: r, dirs: newDirCache(r.root), pid: int32(os.Getpid()), own: w.opts.Own}
+	f := &fanotify{reader: r, dirs: newDirCache(int(r.root.Fd())), pid: int32(os.Getpid()), own: w.opts.Own}
 	if err := f.start(w); err != nil {
 		f.close()
 		return nil, err
@@ -118,7 +118,7 @@ func (f *fanotify) step() error {
 func (f *fanotify) handle(ev fanEvent, now time.Time) bool {
 	if ev.mask&unix.FAN_Q_OVERFLOW != 0 {
 		f.dirs.empty() // a lost notification may have been that of a moved directory
-		f.g.lost()
+		f.g.lost("the system's queue overflowed")
 		return true
 	}
 	// A moved directory is looked at whoever moved it: it changes what handles stand for, and what others did in it
@@ -132,7 +132,7 @@ func (f *fanotify) handle(ev fanEvent, now time.Time) bool {
 	at, err := f.dirs.resolve(ev.dir)
 	switch {
 	case err != nil: // no descriptor or memory to look: it may have been one of ours
-		f.g.lost()
+		f.g.lost(err.Error())
 		return true
 	case at.kind == outside:
 		return false

@@ -23,6 +23,7 @@ type gather struct {
 	issued  uint64                 // youngest barrier
 	passed  uint64                 // youngest barrier that is or was in a batch
 	losses  uint64
+	why     string // of the latest loss
 }
 
 // writing is a file with writes and no close.
@@ -113,10 +114,11 @@ func (g *gather) modified(p farm.Path, now time.Time) {
 
 // lost reports that notifications are missing. Barriers whose own notification may be among them pass now, with the
 // rescan that covers them.
-func (g *gather) lost() {
+func (g *gather) lost(why string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.losses++
+	g.why = why
 	g.ready.Rescan = true
 	g.pass(g.issued)
 	g.signal()
@@ -173,6 +175,7 @@ func (g *gather) room() bool {
 		return true
 	}
 	g.losses++
+	g.why = "too many paths are waiting to be looked at"
 	g.dirty, g.trees, g.writing = emptied(g.dirty), emptied(g.trees), emptied(g.writing)
 	g.due = nil
 	g.ready.Dirty, g.ready.Trees, g.ready.Rescan = nil, nil, true
@@ -250,7 +253,7 @@ func (g *gather) stats(s *Stats) {
 	defer g.mu.Unlock()
 	s.Quiet = len(g.writing)
 	s.Held = len(g.dirty) + len(g.trees) + s.Quiet + g.offered
-	s.Losses = g.losses
+	s.Losses, s.LastLoss = g.losses, g.why
 	s.BarriersDue = g.issued - g.passed
 }
 

@@ -186,7 +186,7 @@ func (i *inotify) handle(ev inoEvent, now time.Time) error {
 		i.tree.forget(ev.watch)
 		i.publish()
 		if dir.IsRoot() {
-			i.g.lost() // whoever rescans finds out what became of the root
+			i.g.lost("the root was removed") // whoever rescans finds out what became of the root
 		}
 		return nil
 	}
@@ -248,7 +248,7 @@ func (i *inotify) directory(p farm.Path, mask uint32) error {
 // recover looks for all directories again, after notifications have been lost.
 func (i *inotify) recover() error {
 	err := i.tree.rebuild()
-	i.g.lost()
+	i.g.lost("the system's queue overflowed")
 	i.publish()
 	return err
 }

@@ -96,7 +96,7 @@ func (p *poll) look(ctx context.Context) {
 	case !p.broken:
 		// The consumer's rescan finds out what is wrong with the root; until that is over, one is enough.
 		p.broken = true
-		p.g.lost()
+		p.g.lost("the root can't be read: " + err.Error())
 	}
 }
 

@@ -75,6 +75,7 @@ type Stats struct {
 	Seen        uint64      `json:"seen"`                // notifications read
 	Foreign     uint64      `json:"foreign"`             // of these: of no concern (other folders, our own changes)
 	Losses      uint64      `json:"losses"`              // times that notifications were lost
+	LastLoss    string      `json:"lastLoss,omitempty"`  // why
 	BarriersDue uint64      `json:"barriersDue"`         // barriers not yet passed
 }
 

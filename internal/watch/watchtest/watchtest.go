@@ -164,7 +164,7 @@ func (r *Rig) Want(paths ...string) {
 		}
 	}
 	if r.Rescans > 0 {
-		r.Errorf("notifications were lost")
+		r.Errorf("notifications were lost: %s", r.W.Stats().LastLoss)
 	}
 }
 
