@@ -1,0 +1,51 @@
+// Package edge is the balancer: it takes a visitor's request, picks a node that is healthy and has all that this
+// visitor has written or seen, and carries the request there and the answer back.
+//
+// # Owns
+//
+// The health of each node, the choice of a node, the connections to the nodes, retries, the headers that tell a node
+// about the visitor, and the pages for "no node" and "no answer".
+//
+// A node's health is one state machine (health.go):
+//
+//	               probe ok                         drain on
+//	┌─────────┐ ────────────► ┌─────────┐ ─────────────────────────► ┌──────────┐
+//	│ Unknown │               │ Healthy │ ◄───────────────────────── │ Draining │
+//	└─────────┘               └─────────┘         drain off          └──────────┘
+//	     │                     │       ▲                                 │   ▲
+//	     │ session lost        │       │ 2 probes ok                     │   │
+//	     │ 2 failures          ▼       │ (session up)                    │   │
+//	     │                    ┌─────────┐ ◄──────────────────────────────┘   │
+//	     └──────────────────► │ Failing │    session lost, 2 failures        │
+//	                          └─────────┘ ───────────────────────────────────┘
+//	                                         2 probes ok while drain is on
+//
+//	Unknown also goes to Draining at the first good probe while drain is on. Every state goes to Removed when the
+//	node leaves the farm; nothing leaves Removed.
+//
+// A failure is a probe that failed or a connection that broke; an answer to a probe or to a visitor between two
+// failures makes the count start again. Visitors are sent to Healthy nodes; to Draining ones only when no Healthy one
+// has what the visitor wrote, or when there is no Healthy one.
+//
+// # Does not own
+//
+// Listeners, TLS and HTTP/2 towards visitors (the shell's), the way to a node (a Dialer), and freshness: the node's
+// own handler checks the visitor's position again and waits, passes the request on, or answers 503. An edge that
+// knows too little costs time, never a stale answer.
+//
+// # Invariants
+//
+// A request with an unsafe method is handed to at most one node: it is sent to a second one only if not one byte of
+// it was handed to the first one's connection. A GET, HEAD or OPTIONS request is sent again while the visitor has
+// nothing of an answer. An answer that breaks after that is continued by Range where its ETag proves that the bytes
+// are the same, else the visitor's connection is cut: never a clean end of a short answer.
+//
+// What goes to a node is written anew from the parsed request; what comes back is parsed strictly (answer.go), and a
+// connection with a byte too many is never used again.
+//
+// # Concurrency
+//
+// Every method may be called by any goroutine. Run owns one goroutine per node, which probes it. A visitor's request
+// is carried by the goroutine that net/http gave it; only a body that is larger than inlineBytes, or streamed, has a
+// second one. What requests read (view) is immutable and replaced as a whole.
+package edge

@@ -1,0 +1,303 @@
+package edge
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tandem/internal/farm"
+)
+
+// Dialer is the way to the nodes.
+type Dialer interface {
+	// DialHTTP returns an authenticated connection to the node that speaks HTTP/1.1. Its Close must end reads and
+	// writes, and deadlines must work. A read that timed out may be repeated.
+	DialHTTP(ctx context.Context, node farm.MemberID) (net.Conn, error)
+}
+
+// Access is one visitor's request when it is over, for the access log.
+type Access struct {
+	ID       string        // of the request; also in its X-Request-Id
+	Node     farm.MemberID // that answered; empty: the edge did
+	Client   string        // address and port
+	Method   string
+	Host     string
+	URI      string
+	Status   int   // 499: the visitor left first
+	Bytes    int64 // of the answer's body
+	Tries    int   // nodes asked, with repetitions
+	Duration time.Duration
+}
+
+// Config is what an Edge needs. Only Dialer must be set.
+type Config struct {
+	Dialer Dialer
+	Known  func(host string) bool // is there a site of that name (lower case, no port)? Nil: every name is known
+	Policy Policy                 // empty: RoundRobin
+	Sink   farm.Sink
+	Log    *slog.Logger
+	Now    func() time.Time
+	Access func(Access) // nil: requests are logged with level debug
+
+	HideNode   bool          // leave the header Tandem-Node out of answers
+	MaxPerNode int           // requests in flight to one node; 0: DefaultMaxPerNode
+	MaxQueue   int           // requests that wait for such a place, per node; 0: DefaultMaxQueue
+	AnswerTime time.Duration // how long a node may take to begin its answer; 0: DefaultAnswerTime
+}
+
+const (
+	DefaultMaxPerNode = 512
+	DefaultMaxQueue   = 1024
+	DefaultAnswerTime = time.Minute
+)
+
+// Edge balances visitors' requests over the nodes. It is an http.Handler.
+type Edge struct {
+	cfg     Config
+	life    context.Context // ends with Run; tunnels live no longer
+	end     context.CancelFunc
+	changed chan struct{} // the set of nodes changed; one place
+	view    atomic.Pointer[view]
+	waiting atomic.Int64 // requests that wait for another view
+
+	mu       sync.Mutex
+	nodes    []*node
+	policy   picker
+	sessions map[farm.MemberID]bool
+	states   map[farm.MemberID]farm.MemberState
+}
+
+// New returns an Edge without nodes. Nothing is probed, and so no node becomes healthy, before Run.
+func New(cfg Config) *Edge {
+	if cfg.Sink == nil {
+		cfg.Sink = func(farm.Event) {}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.MaxPerNode == 0 {
+		cfg.MaxPerNode = DefaultMaxPerNode
+	}
+	if cfg.MaxQueue == 0 {
+		cfg.MaxQueue = DefaultMaxQueue
+	}
+	if cfg.AnswerTime == 0 {
+		cfg.AnswerTime = DefaultAnswerTime
+	}
+	e := &Edge{
+		cfg:      cfg,
+		changed:  make(chan struct{}, 1),
+		policy:   cfg.Policy.picker(),
+		sessions: map[farm.MemberID]bool{},
+		states:   map[farm.MemberID]farm.MemberState{},
+	}
+	e.life, e.end = context.WithCancel(context.Background())
+	e.view.Store(&view{picker: e.policy, lackFrom: cfg.Now(), next: make(chan struct{})})
+	return e
+}
+
+// SetNodes says which nodes there are. Those that are new begin Unknown; those that are missing are Removed: what
+// they are working on is finished.
+func (e *Edge) SetNodes(want []Node) {
+	e.mu.Lock()
+	old := e.nodes
+	e.nodes = nil
+	for _, w := range want {
+		i := slices.IndexFunc(old, func(n *node) bool { return n.id == w.ID })
+		if i < 0 {
+			e.nodes = append(e.nodes, e.newNode(w))
+			continue
+		}
+		old[i].weight = max(1, w.Weight)
+		e.nodes = append(e.nodes, old[i])
+	}
+	var events []farm.Event
+	for _, n := range old {
+		if !slices.Contains(e.nodes, n) {
+			events = append(events, e.step(n, removed, "it left the farm")...)
+			n.pool.close()
+			n.gate.turnAway()
+		}
+	}
+	e.renew()
+	e.mu.Unlock()
+	e.raise(events)
+	select {
+	case e.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (e *Edge) newNode(w Node) *node {
+	n := &node{
+		id:     w.ID,
+		pool:   newPool(e.cfg.Dialer, w.ID),
+		gate:   gate{max: e.cfg.MaxPerNode, queue: e.cfg.MaxQueue},
+		nudge:  make(chan struct{}, 1),
+		since:  e.cfg.Now(),
+		cause:  "not probed yet",
+		weight: max(1, w.Weight),
+	}
+	if e.sessions[w.ID] {
+		n.health = n.health.step(sessionUp)
+	}
+	if e.states[w.ID].Draining {
+		n.health = n.health.step(drainOn)
+	}
+	return n
+}
+
+// SetPolicy changes how nodes are chosen; requests under way are not touched.
+func (e *Edge) SetPolicy(p Policy) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.policy = p.picker()
+	e.renew()
+}
+
+// Link says whether there is a session with the member. A node without one takes no new requests at once; requests
+// that it has not begun to answer go to another node if they may.
+func (e *Edge) Link(m farm.MemberID, up bool) {
+	e.mu.Lock()
+	in, cause := sessionUp, "session established"
+	if up {
+		e.sessions[m] = true
+	} else {
+		in, cause = sessionLost, "session lost"
+		delete(e.sessions, m)
+		delete(e.states, m) // what it has now is not known until it says so again
+	}
+	e.mu.Unlock()
+	e.report(m, in, cause)
+}
+
+// State takes what a member says of itself: at every heartbeat and whenever its applied vectors change.
+func (e *Edge) State(s farm.MemberState) {
+	e.mu.Lock()
+	e.states[s.Member] = s
+	e.renew()
+	e.mu.Unlock()
+	if s.Draining {
+		e.report(s.Member, drainOn, "it drains")
+	} else {
+		e.report(s.Member, drainOff, "it takes visitors again")
+	}
+}
+
+// report tells the member's state machine, if it is a node, what happened.
+func (e *Edge) report(m farm.MemberID, in input, cause string) {
+	e.mu.Lock()
+	i := slices.IndexFunc(e.nodes, func(n *node) bool { return n.id == m })
+	if i < 0 {
+		e.mu.Unlock()
+		return
+	}
+	n := e.nodes[i]
+	events := e.step(n, in, cause)
+	if len(events) > 0 {
+		e.renew()
+	}
+	elsewhere := len(e.view.Load().healthy) > 0
+	e.mu.Unlock()
+
+	switch in {
+	case sessionUp:
+		n.wake()
+	case sessionLost:
+		n.pool.flush()
+		n.gate.turnAway()
+		if elsewhere {
+			n.pool.abandon()
+		}
+	case connBad:
+		n.wake()
+	}
+	e.raise(events)
+}
+
+// step moves a node's state machine and returns the events of that. Under mu.
+func (e *Edge) step(n *node, in input, cause string) []farm.Event {
+	before := n.health.state
+	n.health = n.health.step(in)
+	n.suspect.Store(n.health.bad > 0)
+	after := n.health.state
+	if after == before {
+		return nil
+	}
+	n.since, n.cause = e.cfg.Now(), cause
+	if after == Healthy || after == Draining {
+		if before == Unknown || before == Failing {
+			n.rise++
+		}
+	}
+	ev := farm.Event{
+		ID:       farm.EventNodeDown,
+		Severity: farm.Info,
+		Subject:  string(n.id),
+		Message:  "no visitors are sent to " + string(n.id) + ": " + cause,
+		Fields:   map[string]string{"state": after.String(), "was": before.String(), "cause": cause},
+	}
+	switch after {
+	case Healthy:
+		ev.ID, ev.Message = farm.EventNodeUp, "visitors are sent to "+string(n.id)+": "+cause
+		if before == Failing {
+			ev.Severity = farm.Healed
+		}
+	case Failing:
+		ev.Severity = farm.Fault
+		ev.Next = "look at `tandem status` on " + string(n.id) + "; the others carry on"
+	}
+	return []farm.Event{ev}
+}
+
+// raise hands events over, outside of mu.
+func (e *Edge) raise(events []farm.Event) {
+	for _, ev := range events {
+		e.cfg.Sink(ev)
+	}
+}
+
+// renew replaces the view and wakes who waits for a better one. Under mu.
+func (e *Edge) renew() {
+	old := e.view.Load()
+	v := &view{picker: e.policy, folders: map[farm.FolderID]bool{}, next: make(chan struct{})}
+	for _, n := range e.nodes {
+		has := e.states[n.id].Folders
+		for f := range has {
+			v.folders[f] = true
+		}
+		s := &standing{node: n, weight: n.weight, rise: n.rise, has: has}
+		switch n.health.state {
+		case Healthy:
+			v.healthy = append(v.healthy, s)
+		case Draining:
+			v.draining = append(v.draining, s)
+		}
+	}
+	if len(v.healthy)+len(v.draining) == 0 {
+		v.lackFrom = old.lackFrom
+		if v.lackFrom.IsZero() {
+			v.lackFrom = e.cfg.Now()
+		}
+	}
+	e.view.Store(v)
+	close(old.next)
+}
+
+// ServeHTTP implements http.Handler.
+func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := exchange{edge: e, w: w, r: r, begun: e.cfg.Now(), id: newRequestID()}
+	defer x.log()
+	if !x.admit() {
+		return
+	}
+	x.carry()
+}

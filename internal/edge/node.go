@@ -1,0 +1,73 @@
+package edge
+
+import (
+	"sync/atomic"
+	"time"
+
+	"tandem/internal/farm"
+)
+
+// Node is a member that serves the sites.
+type Node struct {
+	ID     farm.MemberID
+	Weight int // share of the visitors, against the other nodes' weights; below 1 counts as 1
+}
+
+// node is what the edge has for one Node as long as it is of the farm. Fields without a note are immutable.
+type node struct {
+	id    farm.MemberID
+	pool  *pool
+	gate  gate
+	nudge chan struct{} // wakes the prober; one place
+
+	health health // under Edge.mu
+	since  time.Time
+	cause  string
+	weight int
+	rise   int // how often it has come up
+
+	suspect  atomic.Bool // health.bad > 0: an answer is worth reporting
+	requests atomic.Int64
+	failures atomic.Int64
+	retries  atomic.Int64
+}
+
+// wake makes the prober probe now.
+func (n *node) wake() {
+	select {
+	case n.nudge <- struct{}{}:
+	default:
+	}
+}
+
+// Stats is what status shows of a node.
+type Stats struct {
+	Node     farm.MemberID `json:"node"`
+	State    string        `json:"state"`
+	Since    time.Time     `json:"since"`     // of the state
+	Cause    string        `json:"cause"`     // of the state
+	InFlight int64         `json:"in_flight"` // requests that it is working on
+	Requests int64         `json:"requests"`  // attempts to send it a request
+	Failures int64         `json:"failures"`  // of these: without a whole answer, through the node's fault
+	Retries  int64         `json:"retries"`   // of these: after another attempt had failed
+}
+
+// Stats returns one row per node, in the order of SetNodes.
+func (e *Edge) Stats() []Stats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := make([]Stats, 0, len(e.nodes))
+	for _, n := range e.nodes {
+		all = append(all, Stats{
+			Node:     n.id,
+			State:    n.health.state.String(),
+			Since:    n.since,
+			Cause:    n.cause,
+			InFlight: n.gate.inFlight(),
+			Requests: n.requests.Load(),
+			Failures: n.failures.Load(),
+			Retries:  n.retries.Load(),
+		})
+	}
+	return all
+}
