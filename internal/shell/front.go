@@ -1,0 +1,106 @@
+package shell
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	stdlog "log"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Bounds for clients that are slow, by intent or not.
+const (
+	headerTime  = 30 * time.Second // to send a request's head, and to shake hands
+	idleTime    = 5 * time.Minute  // between two requests of a connection
+	stallTime   = time.Minute      // during which a visitor takes or sends nothing (Caddy's default for bodies)
+	headerBytes = 64 << 10
+)
+
+type frontKey struct{}
+
+// handler is boxed, so that handlers of different types can be swapped atomically.
+type handler struct{ http.Handler }
+
+// front is one address that is listened on. It is made anew when its address or TLS option changes.
+type front struct {
+	network, address string
+	tls              *tls.Config // nil: plain
+	log              *slog.Logger
+	handler          atomic.Pointer[handler]
+
+	server   *http.Server
+	listener net.Listener
+	quic     *quicFront // nil: no HTTP/3
+	done     sync.WaitGroup
+}
+
+// listen binds the socket and starts to serve. pipeline is what requests pass through on their way to serve.
+func (f *front) listen(ctx context.Context, pipeline http.Handler, http3 bool) error {
+	lc := net.ListenConfig{Control: guardStalls}
+	ln, err := lc.Listen(ctx, f.network, f.address)
+	if err != nil {
+		return err
+	}
+	f.listener = ln
+	base := context.WithValue(context.Background(), frontKey{}, f)
+	f.server = &http.Server{
+		Handler:           pipeline,
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ReadHeaderTimeout: headerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    headerBytes,
+		ErrorLog:          stdlog.New(serverLog{f.log}, "", 0),
+	}
+	if f.tls != nil {
+		if http3 {
+			f.quic = listenQUIC(base, ln.Addr(), f.tls, pipeline, f.log)
+		}
+		ln = tls.NewListener(ln, f.tls)
+	}
+	f.done.Go(func() {
+		if err := f.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			f.log.Error("the front stopped", "front", f.address, "error", err)
+		}
+	})
+	return nil
+}
+
+func (f *front) serve(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	delete(header, "Server") // Caddy names itself
+	if f.quic != nil && r.ProtoMajor < 3 {
+		f.quic.advertise(header)
+	}
+	f.handler.Load().ServeHTTP(w, r)
+}
+
+// drain stops accepting, waits for the requests in flight until ctx ends, and closes what is left.
+func (f *front) drain(ctx context.Context) error {
+	if f.quic != nil {
+		f.done.Go(func() { f.quic.drain(ctx) })
+	}
+	err := f.server.Shutdown(ctx)
+	if err != nil {
+		_ = f.server.Close() // the connections are lost either way
+	}
+	f.done.Wait()
+	return err
+}
+
+// serverLog takes what net/http has to say. Most of it is about clients that went away; a panic is about us.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Write(p []byte) (int, error) {
+	level, text := slog.LevelDebug, strings.TrimSuffix(string(p), "\n")
+	if strings.HasPrefix(text, "http: panic") {
+		level = slog.LevelError
+	}
+	l.log.Log(context.Background(), level, text)
+	return len(p), nil
+}

@@ -1,0 +1,59 @@
+package shell
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+)
+
+// quicFront is the UDP twin of a TLS front.
+type quicFront struct {
+	server *http3.Server
+	conn   net.PacketConn
+	done   chan struct{}
+}
+
+// listenQUIC serves HTTP/3 on the UDP port of the same number. A failure is no failure of the front: the visitors'
+// browsers stay with HTTP/2, so it returns nil.
+func listenQUIC(base context.Context, at net.Addr, cfg *tls.Config, pipeline http.Handler, log *slog.Logger) *quicFront {
+	conn, err := net.ListenPacket("udp", at.String())
+	if err != nil {
+		log.Warn("no HTTP/3 on this front", "front", at.String(), "error", err)
+		return nil
+	}
+	q := &quicFront{conn: conn, done: make(chan struct{})}
+	q.server = &http3.Server{
+		Handler:        pipeline,
+		TLSConfig:      http3.ConfigureTLSConfig(cfg),
+		IdleTimeout:    idleTime,
+		MaxHeaderBytes: headerBytes,
+		Logger:         slog.New(slog.DiscardHandler),
+		ConnContext: func(ctx context.Context, _ *quic.Conn) context.Context {
+			return context.WithValue(ctx, frontKey{}, base.Value(frontKey{}))
+		},
+	}
+	go func() {
+		defer close(q.done)
+		if err := q.server.Serve(conn); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			log.Warn("HTTP/3 stopped on this front", "front", at.String(), "error", err)
+		}
+	}()
+	return q
+}
+
+// advertise adds Alt-Svc. It does nothing while the server is not ready yet.
+func (q *quicFront) advertise(h http.Header) { _ = q.server.SetQUICHeaders(h) }
+
+func (q *quicFront) drain(ctx context.Context) {
+	if err := q.server.Shutdown(ctx); err != nil {
+		_ = q.server.Close()
+	}
+	<-q.done
+	_ = q.conn.Close() // nobody writes to it any more
+}
