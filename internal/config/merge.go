@@ -1,0 +1,231 @@
+package config
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"strings"
+
+	"tandem/internal/farm"
+)
+
+// Conflict is an edit that a merge had to leave out. It is still in the loser, which stays in the history.
+type Conflict struct {
+	File   string
+	Table  string   // of farm.toml, when the rest of the file could be merged
+	Winner Revision // without files
+	Loser  Revision // without files
+}
+
+// mergeMessage is fixed, so that all members make the same bytes.
+const mergeMessage = "merge"
+
+// Merge makes one revision of two that do not descend from one another. The base is their common ancestor; without one
+// (the zero Revision) the later revision wins whole. It does not matter which is a and which is b.
+//
+// Edits of different files are merged, those of farm.toml table by table. Where both changed the same file or table, an
+// edit beats a deletion (but the removal of a member stands), and else the later revision wins. If the outcome is not valid, although both revisions are, the
+// later one wins whole: what two admins did apart from one another may be impossible together (a folder is removed, a
+// new site uses it).
+func Merge(base, a, b Revision) (Revision, []Conflict) {
+	if later(a, b) > 0 {
+		a, b = b, a
+	}
+	m := &merger{early: a, late: b}
+	files := m.files(base)
+	if _, faults := Parse(files); base.Digest.IsZero() || faults.Err() != nil {
+		files = m.lateWins()
+	}
+	merged, err := NewRevision([]farm.Digest{a.Digest, b.Digest}, b.Author, max(a.Time, b.Time), mergeMessage, files)
+	if err != nil {
+		// Author, time and files are those of revisions, so there is nothing that could be refused but the number of
+		// files; and the late revision's own are few enough.
+		merged, _ = NewRevision([]farm.Digest{a.Digest, b.Digest}, b.Author, max(a.Time, b.Time), mergeMessage, m.lateWins())
+	}
+	return merged, m.conflicts
+}
+
+type merger struct {
+	early, late Revision
+	conflicts   []Conflict
+}
+
+func (m *merger) conflict(file, table string, earlyWins bool) {
+	c := Conflict{File: file, Table: table, Winner: m.late.Header(), Loser: m.early.Header()}
+	if earlyWins {
+		c.Winner, c.Loser = c.Loser, c.Winner
+	}
+	m.conflicts = append(m.conflicts, c)
+}
+
+func (m *merger) files(base Revision) map[string][]byte {
+	out := map[string][]byte{}
+	for _, name := range m.names() {
+		was, hadWas := base.Files[name]
+		early, hadEarly := m.early.Files[name]
+		late, hadLate := m.late.Files[name]
+		if name == FarmFile && hadWas && hadEarly && hadLate {
+			out[name] = m.farm(was, early, late)
+			continue
+		}
+		switch pick(part{string(was), hadWas}, part{string(early), hadEarly}, part{string(late), hadLate}) {
+		case takeEarly:
+			put(out, name, early, hadEarly)
+		case takeLate:
+			put(out, name, late, hadLate)
+		case earlyBeats:
+			m.conflict(name, "", true)
+			put(out, name, early, hadEarly)
+		case lateBeats:
+			m.conflict(name, "", false)
+			put(out, name, late, hadLate)
+		}
+	}
+	return out
+}
+
+func put(files map[string][]byte, name string, data []byte, exists bool) {
+	if exists {
+		files[name] = data
+	}
+}
+
+// names are those of the files in any of the two revisions.
+func (m *merger) names() []string {
+	all := maps.Clone(m.early.Files)
+	if all == nil {
+		all = map[string][]byte{}
+	}
+	maps.Copy(all, m.late.Files)
+	return slices.Sorted(maps.Keys(all))
+}
+
+func (m *merger) lateWins() map[string][]byte {
+	m.conflicts = nil
+	for _, name := range m.names() {
+		early, hadEarly := m.early.Files[name]
+		late, hadLate := m.late.Files[name]
+		if hadEarly != hadLate || !bytes.Equal(early, late) {
+			m.conflict(name, "", false)
+		}
+	}
+	return m.late.Files
+}
+
+// part is a file or a table that may exist.
+type part struct {
+	text   string
+	exists bool
+}
+
+type choice uint8
+
+const (
+	takeEarly  choice = iota // the late one did not change it, or to the same
+	takeLate                 // the early one did not change it
+	earlyBeats               // both changed it
+	lateBeats
+)
+
+// pick is the merge of one part.
+func pick(was, early, late part) choice {
+	switch {
+	case early == late, late == was:
+		return takeEarly
+	case early == was:
+		return takeLate
+	case !late.exists:
+		return earlyBeats
+	}
+	return lateBeats
+}
+
+// farm merges farm.toml table by table.
+func (m *merger) farm(was, early, late []byte) []byte {
+	wasBlocks, ok1 := splitBlocks(was)
+	earlyBlocks, ok2 := splitBlocks(early)
+	lateBlocks, ok3 := splitBlocks(late)
+	if !ok1 || !ok2 || !ok3 {
+		switch pick(part{string(was), true}, part{string(early), true}, part{string(late), true}) {
+		case takeEarly:
+			return early
+		case lateBeats:
+			m.conflict(FarmFile, "", false)
+		}
+		return late
+	}
+	t := tables{m, wasBlocks, earlyBlocks, lateBlocks}
+	return t.merge(newlineOf(late))
+}
+
+// tables merges the tables of farm.toml.
+type tables struct {
+	*merger
+	was, early, late []block
+}
+
+func (t tables) merge(newline string) []byte {
+	var out []block
+	for _, b := range t.late {
+		if chosen, ok := t.decide(b.name); ok {
+			chosen.gap = b.gap
+			out = append(out, chosen)
+		}
+	}
+	// What only the early one has goes behind the table that it stands behind there.
+	for i, b := range t.early {
+		if findBlock(t.late, b.name) >= 0 {
+			continue
+		}
+		chosen, ok := t.decide(b.name)
+		if !ok {
+			continue
+		}
+		at := 0
+		for j := i - 1; j >= 0 && at == 0; j-- {
+			at = findBlock(out, t.early[j].name) + 1
+		}
+		out = insertBlock(out, at, chosen, newline)
+	}
+	for i := range out[:max(0, len(out)-1)] {
+		if k := &out[i]; k.text != "" && !strings.HasSuffix(k.text, "\n") {
+			k.text += newline
+		}
+	}
+	return joinBlocks(out)
+}
+
+// decide returns the table as it shall be; false: it shall not be.
+func (t tables) decide(name string) (block, bool) {
+	_, was := partOf(t.was, name)
+	early, earlyPart := partOf(t.early, name)
+	late, latePart := partOf(t.late, name)
+	choice := pick(was, earlyPart, latePart)
+	// Who removes a member revokes it: nobody's edit of its labels may bring it back.
+	if strings.HasPrefix(name, "member.") {
+		switch {
+		case choice == earlyBeats && !latePart.exists:
+			choice = lateBeats
+		case choice == lateBeats && !earlyPart.exists:
+			choice = earlyBeats
+		}
+	}
+	switch choice {
+	case takeEarly:
+		return early, earlyPart.exists
+	case earlyBeats:
+		t.conflict(FarmFile, name, true)
+		return early, earlyPart.exists
+	case lateBeats:
+		t.conflict(FarmFile, name, false)
+	}
+	return late, latePart.exists
+}
+
+// partOf finds a table. Whether its last line ends in a newline makes no difference.
+func partOf(blocks []block, name string) (block, part) {
+	if i := findBlock(blocks, name); i >= 0 {
+		return blocks[i], part{strings.TrimRight(blocks[i].text, "\r\n"), true}
+	}
+	return block{}, part{}
+}

@@ -1,0 +1,134 @@
+package config
+
+import (
+	"net"
+	"time"
+
+	"tandem/internal/farm"
+)
+
+// FarmFile is the name of the file that describes the farm; MemberFileName that of the one file that is not shared.
+const (
+	FarmFile       = "farm.toml"
+	MemberFileName = "member.toml"
+)
+
+// Config is what one revision says. It is immutable.
+//
+// The struct tags below are the schema of farm.toml: "toml" is the key, "default" the value when the key is missing (in
+// TOML), "values" what a text may be, "doc" the line in the reference. A key that is "required" has no default.
+type Config struct {
+	Revision farm.Digest // zero while the files are no revision yet
+	Farm     Farm
+	Members  []Member // sorted by name
+	Folders  []Folder // sorted by name; not those of Tandem's own
+	Edge     Edge
+	Events   Events
+	Sites    []Site // sorted by file
+}
+
+// Farm is the table [farm].
+type Farm struct {
+	Name string `toml:"name" default:"\"farm\"" doc:"what people call this farm; shown in status and logs"`
+}
+
+// Member is a table [member.NAME].
+type Member struct {
+	Name    farm.MemberID     `toml:"-"`
+	Address string            `toml:"address,required" doc:"host and port at which the other members reach it; the port is 7443 unless its member.toml says otherwise" example:"\"192.0.2.11:7443\""`
+	Roles   []farm.Role       `toml:"roles" default:"[\"node\"]" values:"node|edge" doc:"what it does: a node holds the folders and serves the sites, an edge takes visitors and balances them over the nodes"`
+	Key     string            `toml:"key,required" doc:"fingerprint of its key; remove the table or change the key to revoke the member" example:"\"sha256:4f0c...\""`
+	Weight  int               `toml:"weight" default:"1" min:"1" max:"1000" doc:"its share of visitors, relative to the other nodes"`
+	Labels  map[string]string `toml:"labels" doc:"values of your own, for {member.label.NAME} in site files" example:"{ rack = \"a\" }"`
+}
+
+// Host is the address without its port.
+func (m Member) Host() string {
+	host, _, err := net.SplitHostPort(m.Address)
+	if err != nil {
+		return m.Address
+	}
+	return host
+}
+
+// Has tells whether the member has the role.
+func (m Member) Has(role farm.Role) bool {
+	for _, r := range m.Roles {
+		if r == role {
+			return true
+		}
+	}
+	return false
+}
+
+// Folder is a table [folder.NAME].
+type Folder struct {
+	Name     farm.FolderID `toml:"-"`
+	Path     string        `toml:"path,required" doc:"absolute path of the directory; a member may have it elsewhere (see member.toml)" example:"\"/var/www/shop\""`
+	Exclude  []string      `toml:"exclude,orone" doc:"patterns of paths that are not replicated, relative to the folder: * within a name, ** over directories" example:"[\"cache/**\", \"*.log\"]"`
+	Watch    string        `toml:"watch" default:"\"auto\"" values:"auto|fanotify|inotify|poll" doc:"how changes are noticed; auto takes the best that the system allows"`
+	Audit    time.Duration `toml:"audit" default:"\"1h\"" min:"1m" doc:"how often the whole folder is compared with the index, in case a change went unnoticed"`
+	Preserve Size          `toml:"preserve" default:"\"1GiB\"" doc:"space for files that lost a conflict or were replaced or deleted; the oldest go first"`
+}
+
+// Edge is the table [edge]: how visitors come in.
+type Edge struct {
+	HTTP       []string      `toml:"http,orone" default:"[\":80\"]" doc:"addresses for HTTP; an edge skips those that are not its own"`
+	HTTPS      []string      `toml:"https,orone" default:"[\":443\"]" doc:"addresses for HTTPS; an edge skips those that are not its own"`
+	Policy     string        `toml:"policy" default:"\"round_robin\"" values:"round_robin|least_connections" doc:"how a node is chosen among those that are equally fit"`
+	MaxPerNode int           `toml:"max_per_node" default:"512" min:"1" doc:"requests in flight to one node at most; more wait"`
+	MaxQueue   int           `toml:"max_queue" default:"1024" min:"0" doc:"requests that wait for one node at most; more are answered with status 503"`
+	AnswerTime time.Duration `toml:"answer_time" default:"\"1m\"" min:"1s" doc:"how long a node may take to begin its answer"`
+	HideNode   bool          `toml:"hide_node" default:"false" doc:"do not name the node in the header Tandem-Node"`
+}
+
+// Events is the table [events].
+type Events struct {
+	Keep int `toml:"keep" default:"10000" min:"100" max:"1000000" doc:"events that each member keeps; the oldest go first"`
+}
+
+// Site is one file of the directory sites: a web site in the Caddyfile language.
+type Site struct {
+	File   string // "sites/shop.caddy"
+	Source string
+}
+
+// farmFile is the shape of farm.toml.
+type farmFile struct {
+	Farm   Farm              `toml:"farm" doc:"the farm as a whole"`
+	Member map[string]Member `toml:"member" doc:"a server in the farm, by the name in its certificate; written when it joins"`
+	Folder map[string]Folder `toml:"folder" doc:"a directory tree that every node holds a copy of"`
+	Edge   Edge              `toml:"edge" doc:"how visitors come in; for members with the role edge"`
+	Events Events            `toml:"events" doc:"the journal of what happened"`
+}
+
+// Member is the member of that name.
+func (c *Config) Member(name farm.MemberID) (Member, bool) {
+	for _, m := range c.Members {
+		if m.Name == name {
+			return m, true
+		}
+	}
+	return Member{}, false
+}
+
+// With is the members that have the role, sorted by name.
+func (c *Config) With(role farm.Role) []Member {
+	var with []Member
+	for _, m := range c.Members {
+		if m.Has(role) {
+			with = append(with, m)
+		}
+	}
+	return with
+}
+
+// Folder is the folder of that name.
+func (c *Config) Folder(name farm.FolderID) (Folder, bool) {
+	for _, f := range c.Folders {
+		if f.Name == name {
+			return f, true
+		}
+	}
+	return Folder{}, false
+}
