@@ -2,9 +2,30 @@ package vfs
 
 import (
 	"io"
+	"time"
 
 	"tandem/internal/farm"
 )
+
+// The private area's directories, relative to the root.
+const (
+	StagingDir   = farm.PrivateDir + "/staging"   // what is being installed, displaced or removed
+	PreservedDir = farm.PrivateDir + "/preserved" // what was kept
+	BarrierDir   = farm.PrivateDir + "/barrier"   // cookies of watch
+)
+
+// TempPrefix begins the names that Temp uses in the staging directory on file systems without nameless files. What has
+// such a name and is left after a crash was never visible and may be removed.
+const TempPrefix = "tmp-"
+
+const (
+	markerName = "folder" // in the private area: the folder's id
+	lockName   = "lock"   // in the private area: held by the live daemon
+)
+
+// RacyWindow is how long after an inode's change another one might carry the same timestamp: two ticks of the slowest
+// kernel clock.
+const RacyWindow = 20 * time.Millisecond
 
 // FS is the tree of one folder. Every method takes paths inside the root and follows no symbolic link, neither in the
 // last component nor on the way; a path that would leave the root, or cross into another mounted file system, is an
@@ -39,6 +60,9 @@ type FS interface {
 	Remove(p farm.Path) error                 // a file or symlink
 	RemoveDir(p farm.Path) error              // an empty directory, otherwise Exists
 
+	// OpenLog opens p, a file of the private area, for appending; it makes it (0600) if need be.
+	OpenLog(p farm.Path) (Log, error)
+
 	// Sync makes all that was done durable.
 	Sync() error
 
@@ -55,6 +79,22 @@ type Stat struct {
 	farm.Fingerprint
 }
 
+// Attr is what the stat says of the attributes that are replicated; digest and target are not in a stat.
+func (s Stat) Attr() farm.Attr {
+	a := farm.Attr{Type: s.Type, Owner: s.Owner}
+	switch s.Type {
+	case farm.File:
+		a.Mode, a.MTime, a.Size = s.Mode&farm.ModeBits, s.MTime, s.Size
+	case farm.Dir:
+		a.Mode = s.Mode & farm.ModeBits
+	case farm.Symlink:
+		a.MTime = s.MTime
+	default:
+		return farm.Attr{}
+	}
+	return a
+}
+
 // DirEntry is a child of a directory.
 type DirEntry struct {
 	Name string
@@ -63,7 +103,8 @@ type DirEntry struct {
 
 // SetAttr lists what to set; nil leaves it as it is.
 type SetAttr struct {
-	Mode  *uint32
+	Ino   uint64      // not 0: only if the path still leads to this inode, otherwise Conflict
+	Mode  *uint32     // of farm.ModeBits; a setgid bit that a directory already has stays
 	Owner *farm.Owner // by name where the system knows it, else by id; without the right to, it is left and no error
 	MTime *int64
 }
@@ -78,14 +119,32 @@ type File interface {
 	Writers() bool
 }
 
-// Temp is a nameless file being prepared.
+// Temp is a nameless file being prepared. What is to be written comes first, attributes next, Link last.
 type Temp interface {
 	io.Writer
+	io.ReaderAt
 	io.Closer // discards it unless it was linked
 	SetAttr(SetAttr) error
 	Stat() (Stat, error)
-	// Link gives it a name; Exists if the name is taken. The name, when it appears, shows the complete file.
+	// Link gives it a name; Exists if the name is taken. The name, when it appears, shows the complete file, which
+	// nobody has open for writing.
 	Link(p farm.Path) error
-	// CopyFrom appends the content of a file of the same folder, by reflink or copy_file_range where it can.
+	// CopyFrom appends the whole content of a file of the same folder, by reflink or copy_file_range where it can.
 	CopyFrom(File) (int64, error)
+}
+
+// Log is an append-only file of the private area. What was written survives the death of the process, not of the system.
+type Log interface {
+	io.Writer // appends all of it or fails
+	io.Closer
+	Reset() error // makes it empty
+}
+
+// copyAll is CopyFrom for a file that the system knows nothing about.
+func copyAll(to io.Writer, f File) (int64, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return io.Copy(to, io.NewSectionReader(f, 0, st.Size))
 }

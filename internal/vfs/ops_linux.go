@@ -1,0 +1,261 @@
+package vfs
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"tandem/internal/farm"
+)
+
+func (d *disk) Lstat(p farm.Path) (Stat, error) {
+	fd, err := d.open(p, unix.O_PATH)
+	if err != nil {
+		return Stat{}, fail("lstat", p, err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return Stat{}, fail("lstat", p, err)
+	}
+	return d.stat(&st), nil
+}
+
+// direntBytes is the buffer for one getdents call: some thousand names.
+const direntBytes = 64 << 10
+
+func (d *disk) ReadDir(p farm.Path) ([]DirEntry, error) {
+	fd, err := d.open(p, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, fail("readdir", p, d.whyNotDir(p, err, errNotDir))
+	}
+	defer unix.Close(fd)
+	var list []DirEntry
+	buf := make([]byte, direntBytes)
+	for {
+		n, err := unix.Getdents(fd, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, fail("readdir", p, err)
+		}
+		if n == 0 {
+			break
+		}
+		if list, err = d.dirents(fd, p, buf[:n], list); err != nil {
+			return nil, fail("readdir", p, err)
+		}
+	}
+	slices.SortFunc(list, func(a, b DirEntry) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+// dirents decodes struct linux_dirent64: inode, offset, record length, type, name.
+func (d *disk) dirents(fd int, p farm.Path, buf []byte, list []DirEntry) ([]DirEntry, error) {
+	const lenAt, typeAt, nameAt = 16, 18, 19
+	for len(buf) > nameAt {
+		size := int(binary.NativeEndian.Uint16(buf[lenAt:]))
+		name, _, _ := bytes.Cut(buf[nameAt:size], []byte{0})
+		kind := buf[typeAt]
+		buf = buf[size:]
+		if s := string(name); s != "." && s != ".." && !(p.IsRoot() && s == farm.PrivateDir) {
+			t, err := direntType(fd, s, kind)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, DirEntry{s, t})
+		}
+	}
+	return list, nil
+}
+
+func direntType(fd int, name string, kind byte) (farm.Type, error) {
+	switch kind {
+	case unix.DT_REG:
+		return farm.File, nil
+	case unix.DT_DIR:
+		return farm.Dir, nil
+	case unix.DT_LNK:
+		return farm.Symlink, nil
+	case unix.DT_UNKNOWN: // some file systems do not tell
+		var st unix.Stat_t
+		err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+		if err == unix.ENOENT {
+			return farm.Absent, nil
+		}
+		t, _ := typeOf(st.Mode)
+		return t, err
+	}
+	return farm.Absent, nil
+}
+
+func (d *disk) Readlink(p farm.Path) (string, error) {
+	fd, err := d.open(p, unix.O_PATH)
+	if err != nil {
+		return "", fail("readlink", p, err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return "", fail("readlink", p, err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
+		return "", fail("readlink", p, errNotLink)
+	}
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(fd, "", buf)
+	if err != nil {
+		return "", fail("readlink", p, err)
+	}
+	return string(buf[:n]), nil
+}
+
+func (d *disk) Mkdir(p farm.Path, mode uint32) error {
+	at, err := d.parent(p)
+	if err != nil {
+		return fail("mkdir", p, err)
+	}
+	defer at.close()
+	if err := unix.Mkdirat(at.fd, at.name, 0o700); err != nil {
+		return fail("mkdir", p, err)
+	}
+	// The umask and a setgid parent have their say in mkdir, not in chmod.
+	fd, err := unix.Openat(at.fd, at.name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fail("mkdir", p, err)
+	}
+	defer unix.Close(fd)
+	return fail("mkdir", p, unix.Fchmod(fd, mode&farm.ModeBits))
+}
+
+func (d *disk) Symlink(target string, p farm.Path) error {
+	at, err := d.parent(p)
+	if err != nil {
+		return fail("symlink", p, err)
+	}
+	defer at.close()
+	return fail("symlink", p, unix.Symlinkat(target, at.fd, at.name))
+}
+
+func (d *disk) SetAttr(p farm.Path, set SetAttr) error {
+	fd, err := d.open(p, unix.O_PATH)
+	if err != nil {
+		return fail("setattr", p, err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return fail("setattr", p, err)
+	}
+	if set.Ino != 0 && set.Ino != st.Ino {
+		return farm.Errorf("setattr", p.String(), farm.Conflict, "another inode is there now")
+	}
+	if set.Owner != nil {
+		err := d.chown(set.Owner, func(uid, gid int) error { return unix.Fchownat(fd, "", uid, gid, unix.AT_EMPTY_PATH) })
+		if err != nil {
+			return fail("chown", p, err)
+		}
+	}
+	if set.Mode != nil && st.Mode&unix.S_IFMT != unix.S_IFLNK {
+		mode := *set.Mode & farm.ModeBits
+		if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			mode |= st.Mode & unix.S_ISGID
+		}
+		err := unix.Fchmodat(fd, "", mode, unix.AT_EMPTY_PATH)
+		if err == unix.EOPNOTSUPP || err == unix.ENOSYS || err == unix.EINVAL { // before Linux 6.6
+			err = unix.Chmod(procFD(fd), mode)
+		}
+		if err != nil {
+			return fail("chmod", p, err)
+		}
+	}
+	if set.MTime != nil {
+		ts := times(*set.MTime)
+		err := unix.UtimesNanoAt(fd, "", ts, unix.AT_EMPTY_PATH)
+		if err == unix.EINVAL || err == unix.ENOENT { // before Linux 5.8
+			err = unix.UtimesNanoAt(unix.AT_FDCWD, procFD(fd), ts, 0)
+		}
+		if err != nil {
+			return fail("utimes", p, err)
+		}
+	}
+	return nil
+}
+
+// chown sets what it has the right to and leaves the rest.
+func (d *disk) chown(o *farm.Owner, set func(uid, gid int) error) error {
+	uid, gid := d.names.ids(*o)
+	err := set(int(uid), int(gid))
+	if err == unix.EPERM || err == unix.EINVAL { // not root; not mapped in this user namespace
+		err = set(-1, int(gid))
+	}
+	if err == unix.EPERM || err == unix.EINVAL {
+		return nil
+	}
+	return err
+}
+
+func times(mtime int64) []unix.Timespec {
+	return []unix.Timespec{{Nsec: unix.UTIME_OMIT}, unix.NsecToTimespec(mtime)}
+}
+
+func procFD(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
+
+func (d *disk) RenameNoReplace(from, to farm.Path) error {
+	return fail("rename", to, d.rename(from, to, unix.RENAME_NOREPLACE))
+}
+
+func (d *disk) Exchange(a, b farm.Path) error {
+	return fail("exchange", b, d.rename(a, b, unix.RENAME_EXCHANGE))
+}
+
+func (d *disk) rename(from, to farm.Path, flag uint) error {
+	a, err := d.parent(from)
+	if err != nil {
+		return fail("rename", from, err)
+	}
+	defer a.close()
+	b, err := d.parent(to)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	return unix.Renameat2(a.fd, a.name, b.fd, b.name, flag)
+}
+
+func (d *disk) Remove(p farm.Path) error {
+	at, err := d.parent(p)
+	if err != nil {
+		return fail("remove", p, err)
+	}
+	defer at.close()
+	return fail("remove", p, unix.Unlinkat(at.fd, at.name, 0))
+}
+
+func (d *disk) RemoveDir(p farm.Path) error {
+	at, err := d.parent(p)
+	if err != nil {
+		return fail("rmdir", p, err)
+	}
+	defer at.close()
+	err = unix.Unlinkat(at.fd, at.name, unix.AT_REMOVEDIR)
+	if err == unix.ENOTDIR {
+		err = errNotDir
+	}
+	return fail("rmdir", p, err)
+}
+
+// futimens sets the times of an open file.
+func futimens(fd int, ts []unix.Timespec) error {
+	_, _, e := unix.Syscall6(unix.SYS_UTIMENSAT, uintptr(fd), 0, uintptr(unsafe.Pointer(&ts[0])), 0, 0, 0)
+	if e != 0 {
+		return e
+	}
+	return nil
+}
