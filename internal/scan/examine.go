@@ -1,0 +1,235 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"tandem/internal/farm"
+	"tandem/internal/vfs"
+)
+
+// errMoved says that a file changed while it was looked at. It never leaves the package.
+var errMoved = errors.New("it changes while it is read")
+
+// unstable is the cause of an Unstable error.
+type unstable struct {
+	why   string
+	again time.Time
+}
+
+func (u *unstable) Error() string { return u.why }
+
+// RetryAt is when another look may succeed. A caller finds it with errors.As and an interface of this one method.
+func (u *unstable) RetryAt() time.Time { return u.again }
+
+// Examine says what is at p now. Prior is what the index believes: when the disk still matches it, the observation is
+// Unchanged and no content was read.
+//
+// A path whose parent is missing or a symlink is Absent: the entry does not exist in this tree.
+//
+// The error is Unstable while the file is being written (its cause has RetryAt() time.Time), Unsupported for what is
+// not replicated (a FIFO, socket, device, mount, or an excluded path) and says which, Denied, Corrupt or Unavailable
+// when it can't be read. When the root is gone or another one the error is that of CheckRoot.
+func (s *Scanner) Examine(ctx context.Context, p farm.Path, prior farm.Disk) (farm.Observation, error) {
+	if p.IsRoot() || s.Excluded(p) {
+		return farm.Observation{}, farm.Errorf("scan", p.String(), farm.Unsupported, "the path is excluded")
+	}
+	for range maxReads {
+		o, err := s.look(ctx, p, prior)
+		switch {
+		case errors.Is(err, errMoved):
+			continue
+		case err != nil:
+			return farm.Observation{}, scanError(p, err)
+		}
+		return o, nil
+	}
+	return farm.Observation{}, s.unstable(p, errMoved.Error(), s.now().Add(QuietTime))
+}
+
+// look is one attempt. It fails with errMoved, or as the file system does, when something else got in between.
+func (s *Scanner) look(ctx context.Context, p farm.Path, prior farm.Disk) (farm.Observation, error) {
+	st, err := s.fs.Lstat(p)
+	switch farm.KindOf(err) {
+	case farm.NotFound:
+		return s.absent(p)
+	case farm.Conflict:
+		return s.inTheWay(p)
+	}
+	if err != nil {
+		return farm.Observation{}, err
+	}
+	if unchanged(st, prior) {
+		return farm.Observation{Path: p, Attr: prior.Attr, Stat: st.Fingerprint, Unchanged: true}, nil
+	}
+	o := farm.Observation{Path: p, Attr: st.Attr(), Stat: st.Fingerprint}
+	switch st.Type {
+	case farm.Dir:
+		return o, nil
+	case farm.Symlink:
+		o.Attr.Target, err = s.target(p, st)
+	case farm.File:
+		o.Stat, err = s.read(ctx, p, st, &o)
+	default:
+		err = farm.Errorf("scan", p.String(), farm.Unsupported, "it is a %s, which is not replicated", st.Other)
+	}
+	return o, err
+}
+
+// unchanged tells whether st shows that what prior describes is still there. A directory has no content of its own, and
+// its times change with its children, so that its attributes decide. Whoever looked at prior so early that a later write
+// could have left no trace looks again, unless the file is so large that only its size and times are trusted.
+func unchanged(st vfs.Stat, prior farm.Disk) bool {
+	switch {
+	case st.Type == farm.Absent || st.Type != prior.Type:
+		return false
+	case st.Type == farm.Dir:
+		return st.Attr().Same(prior.Attr)
+	case !st.Matches(prior.Stat):
+		return false
+	}
+	return !prior.Stat.Racy || st.Size > RacyReadBytes
+}
+
+// absent is the observation that nothing is there, provided that the root is.
+func (s *Scanner) absent(p farm.Path) (farm.Observation, error) {
+	if err := s.fs.CheckRoot(); err != nil {
+		return farm.Observation{}, err
+	}
+	return farm.Observation{Path: p}, nil
+}
+
+// inTheWay finds out what stands between the root and p: a symlink, so that p is not in this tree, or a mount.
+func (s *Scanner) inTheWay(p farm.Path) (farm.Observation, error) {
+	for a := p.Parent(); !a.IsRoot(); a = a.Parent() {
+		st, err := s.fs.Lstat(a)
+		switch {
+		case farm.KindOf(err) == farm.NotFound || err == nil && st.Type != farm.Dir:
+			return s.absent(p)
+		case err != nil && farm.KindOf(err) != farm.Conflict:
+			return farm.Observation{}, err
+		}
+	}
+	return farm.Observation{}, farm.Errorf("scan", p.String(), farm.Unsupported,
+		"another file system is mounted there, which is not replicated")
+}
+
+// target reads a symlink and makes sure that it is the one that st describes.
+func (s *Scanner) target(p farm.Path, st vfs.Stat) (string, error) {
+	target, err := s.fs.Readlink(p)
+	if err != nil {
+		return "", moved(err)
+	}
+	again, err := s.fs.Lstat(p)
+	if err != nil {
+		return "", moved(err)
+	}
+	if !again.Matches(st.Fingerprint) {
+		return "", errMoved
+	}
+	return target, nil
+}
+
+// read fills in digest and content of a file that lstat has described as st. The fingerprint that it returns was taken
+// after the content had been read, but is as racy as it was before: a write during the read may carry the same time.
+func (s *Scanner) read(ctx context.Context, p farm.Path, st vfs.Stat, o *farm.Observation) (farm.Fingerprint, error) {
+	f, err := s.fs.Open(p)
+	if err != nil {
+		return farm.Fingerprint{}, moved(err)
+	}
+	defer f.Close()
+	before, err := f.Stat()
+	if err != nil {
+		return farm.Fingerprint{}, err
+	}
+	if !before.Matches(st.Fingerprint) {
+		return farm.Fingerprint{}, errMoved
+	}
+	// In this order: who opens the file for writing after the question will leave a new ctime, which the last look sees.
+	if f.Writers() {
+		if age := s.now().Sub(time.Unix(0, before.CTime)); age < QuietTime && age > -QuietTime {
+			return farm.Fingerprint{}, s.unstable(p, "somebody has it open for writing", s.now().Add(QuietTime-age))
+		}
+	}
+	if st.Size <= farm.InlineBytes {
+		if o.Content, err = s.content(f, st.Size); err == nil {
+			o.Attr.Digest = digestOf(o.Content)
+		}
+	} else {
+		o.Attr.Digest, err = s.digest(ctx, f, st.Size)
+	}
+	if err != nil {
+		return farm.Fingerprint{}, err
+	}
+	after, err := f.Stat()
+	if err != nil {
+		return farm.Fingerprint{}, err
+	}
+	if !after.Matches(before.Fingerprint) {
+		return farm.Fingerprint{}, errMoved
+	}
+	after.Racy = st.Racy || before.Racy
+	return after.Fingerprint, nil
+}
+
+// content reads a small file whole.
+func (s *Scanner) content(f io.Reader, size int64) ([]byte, error) {
+	b := make([]byte, size+1)
+	n, err := io.ReadFull(f, b)
+	switch {
+	case err != nil && err != io.EOF && err != io.ErrUnexpectedEOF:
+		return nil, err
+	case int64(n) != size: // one byte more, or fewer
+		return nil, errMoved
+	}
+	return b[:size:size], nil
+}
+
+// digest reads a large file for its digest.
+func (s *Scanner) digest(ctx context.Context, f io.Reader, size int64) (farm.Digest, error) {
+	buf := s.buffers.Get().(*[readBytes]byte)
+	defer s.buffers.Put(buf)
+	h := newHash()
+	for total := int64(0); ; {
+		if err := ctx.Err(); err != nil {
+			return farm.Digest{}, err
+		}
+		n, err := f.Read(buf[:])
+		h.Write(buf[:n])
+		total += int64(n)
+		switch {
+		case total > size || err == io.EOF && total != size:
+			return farm.Digest{}, errMoved
+		case err == io.EOF:
+			return farm.Digest(h.Sum(nil)), nil
+		case err != nil:
+			return farm.Digest{}, err
+		}
+	}
+}
+
+// moved turns an error that only a change since lstat can have caused into errMoved.
+func moved(err error) error {
+	switch farm.KindOf(err) {
+	case farm.NotFound, farm.Conflict:
+		return errMoved
+	}
+	return err
+}
+
+func (s *Scanner) unstable(p farm.Path, why string, again time.Time) error {
+	return &farm.Error{Op: "scan", Path: p.String(), Kind: farm.Unstable, Err: &unstable{why, again}}
+}
+
+// scanError adds operation and path where they are missing.
+func scanError(p farm.Path, err error) error {
+	var e *farm.Error
+	switch {
+	case errors.As(err, &e) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
+		return err
+	}
+	return &farm.Error{Op: "scan", Path: p.String(), Kind: farm.Other, Err: fmt.Errorf("unexpected: %w", err)}
+}

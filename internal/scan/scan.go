@@ -1,0 +1,80 @@
+package scan
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"tandem/internal/farm"
+	"tandem/internal/vfs"
+)
+
+// Limits and times.
+const (
+	QuietTime     = 150 * time.Millisecond // without a change, until a file that is open for writing may be published
+	RacyReadBytes = 1 << 20                // up to which a file is read again because its fingerprint may hide a write
+	readBytes     = 256 << 10              // at a time
+	maxReads      = 4                      // attempts at a stable read in one Examine
+)
+
+// Config of a Scanner. Only Exclude is needed in production.
+type Config struct {
+	// Exclude lists glob patterns (* ? [] {} and **). One without a slash matches a name at any depth, any other the
+	// path from the root; a leading slash ties a name to the root. "dir/**" is all in dir, but not dir. What lies in an
+	// excluded directory is excluded.
+	Exclude  []string
+	Now      func() time.Time // nil: time.Now
+	Progress func(Progress)   // called by Walk after each directory; may be nil
+	Log      *slog.Logger     // nil: none
+}
+
+// Progress is how far a walk has come.
+type Progress struct {
+	Dirs     int // listed
+	Entries  int // looked at
+	Reported int // of them and of what is missing
+}
+
+// Scanner looks at one folder.
+type Scanner struct {
+	fs       vfs.FS
+	exclude  excludes
+	now      func() time.Time
+	progress func(Progress)
+	log      *slog.Logger
+	buffers  sync.Pool // of *[readBytes]byte
+}
+
+// New returns a Scanner of the folder fs. The error is Invalid and names the exclude pattern that is malformed.
+func New(fs vfs.FS, cfg Config) (*Scanner, error) {
+	exclude, err := compile(cfg.Exclude)
+	if err != nil {
+		return nil, err
+	}
+	s := &Scanner{fs: fs, exclude: exclude, now: cfg.Now, progress: cfg.Progress, log: cfg.Log}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.progress == nil {
+		s.progress = func(Progress) {}
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.buffers.New = func() any { return new([readBytes]byte) }
+	return s, nil
+}
+
+// Excluded tells whether p is not replicated: because a pattern matches it or a directory that it lies in, or because
+// it is private.
+func (s *Scanner) Excluded(p farm.Path) bool {
+	if p.Private() {
+		return true
+	}
+	for ; !p.IsRoot(); p = p.Parent() {
+		if s.exclude.match(p) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,170 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"tandem/internal/farm"
+	"tandem/internal/vfs"
+)
+
+// Catalogue is what the index believes to be on disk.
+type Catalogue interface {
+	// Children returns what lies directly in dir, by name. Entries of type Absent are as good as none. The map is the
+	// caller's.
+	Children(dir farm.Path) (map[string]farm.Disk, error)
+}
+
+// maxWalkErrors is how many unreadable directories an error of Walk names.
+const maxWalkErrors = 10
+
+// Walk compares what lies below dir with the catalogue and reports each path that is worth examining: what is new,
+// missing, has another fingerprint, can't be looked at, or had been looked at too early to be sure. A directory comes
+// before what is in it; of a missing directory, all that the catalogue has below is reported, too. Memory is bounded by
+// the largest directory and the number of directories beside and above it.
+//
+// A report is a hint, and may be wrong by the time that it is examined; that nothing was reported of a path says that
+// it was as in the catalogue when it was looked at. An error of report ends the walk and is returned. When directories
+// could not be read the walk goes on, reports nothing of what is in them, and returns an error that names them. A root
+// that is gone or not ours is the error of CheckRoot, and nothing is reported after it.
+func (s *Scanner) Walk(ctx context.Context, dir farm.Path, cat Catalogue, report func(farm.Path) error) error {
+	if err := s.fs.CheckRoot(); err != nil {
+		return err
+	}
+	if s.Excluded(dir) {
+		return nil
+	}
+	w := &walk{Scanner: s, cat: cat}
+	w.report = func(p farm.Path) error {
+		w.count.Reported++
+		return report(p)
+	}
+	todo := []farm.Path{dir}
+	for len(todo) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		dir := todo[len(todo)-1]
+		below, err := w.directory(dir)
+		if err != nil {
+			return err
+		}
+		slices.Reverse(below) // the first is to be the next
+		todo = append(todo[:len(todo)-1], below...)
+		w.count.Dirs++
+		s.progress(w.count)
+	}
+	return errors.Join(w.failed...)
+}
+
+// walk is the state of one Walk.
+type walk struct {
+	*Scanner
+	cat    Catalogue
+	report func(farm.Path) error
+	count  Progress
+	failed []error // directories that could not be read
+}
+
+// directory compares one directory and returns the directories in it.
+func (w *walk) directory(dir farm.Path) (below []farm.Path, err error) {
+	known, err := w.cat.Children(dir)
+	if err != nil {
+		return nil, err
+	}
+	list, err := w.fs.ReadDir(dir)
+	switch kind := farm.KindOf(err); {
+	case err == nil:
+	case kind == farm.NotFound || kind == farm.Conflict: // it is gone, or something else by now
+		list = nil
+	case kind == farm.Unavailable:
+		return nil, err
+	default:
+		w.log.Warn("directory can't be read", "path", dir.String(), "err", err)
+		if w.failed = append(w.failed, err); len(w.failed) > maxWalkErrors {
+			w.failed = w.failed[:maxWalkErrors]
+		}
+		return nil, nil
+	}
+	for _, e := range list {
+		child, err := dir.Join(e.Name)
+		if err != nil || w.skips(child) {
+			continue
+		}
+		prior := known[e.Name]
+		delete(known, e.Name)
+		isDir, err := w.entry(child, prior)
+		if err != nil {
+			return nil, err
+		}
+		if isDir {
+			below = append(below, child)
+		}
+	}
+	return below, w.absentees(dir, known)
+}
+
+// skips tells whether child, which lies in a directory that is not excluded, is.
+func (w *walk) skips(child farm.Path) bool { return child.Private() || w.exclude.match(child) }
+
+// entry compares one entry and tells whether it is a directory.
+func (w *walk) entry(p farm.Path, prior farm.Disk) (isDir bool, err error) {
+	w.count.Entries++
+	st, err := w.fs.Lstat(p)
+	switch {
+	case farm.KindOf(err) == farm.Unavailable:
+		return false, err
+	case err == nil && unchanged(st, prior):
+		return st.Type == farm.Dir, nil
+	}
+	if e := w.report(p); e != nil {
+		return false, e
+	}
+	isDir = err == nil && st.Type == farm.Dir
+	// Nothing can be below what is no directory now. What can't be looked at may still be one.
+	if prior.Type == farm.Dir && !isDir && gone(st, err) {
+		return false, w.missing(p)
+	}
+	return isDir, nil
+}
+
+func gone(st vfs.Stat, err error) bool {
+	return err == nil && st.Type != farm.Dir || farm.KindOf(err) == farm.NotFound
+}
+
+// absentees reports what the catalogue has in dir and the disk has not, once it is sure that the root still is there.
+func (w *walk) absentees(dir farm.Path, known map[string]farm.Disk) error {
+	checked := false
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		child, err := dir.Join(name)
+		if err != nil || known[name].Type == farm.Absent || w.skips(child) {
+			continue
+		}
+		if !checked {
+			if err := w.fs.CheckRoot(); err != nil {
+				return err
+			}
+			checked = true
+		}
+		if err := w.report(child); err != nil {
+			return err
+		}
+		if known[name].Type == farm.Dir {
+			if err := w.missing(child); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// missing reports all that the catalogue has below a directory that is gone.
+func (w *walk) missing(dir farm.Path) error {
+	known, err := w.cat.Children(dir)
+	if err != nil {
+		return err
+	}
+	return w.absentees(dir, known)
+}
