@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -83,29 +82,26 @@ func joinBlocks(blocks []block) []byte {
 	return b.Bytes()
 }
 
-func findBlock(blocks []block, name string) int {
-	return slices.IndexFunc(blocks, func(b block) bool { return b.name == name })
+// appendBlock puts b at the end, with a blank line before and after it.
+func appendBlock(blocks []block, b block, newline string) []block {
+	if n := len(blocks); n > 0 && blocks[n-1].text != "" && blocks[n-1].gap == "" {
+		blocks[n-1].gap = newline
+	}
+	b.gap = newline
+	return append(blocks, b)
 }
 
-// insertBlock puts b at i, with a blank line before and after it.
-func insertBlock(blocks []block, i int, b block, newline string) []block {
-	if i > 0 {
-		before := &blocks[i-1]
-		if before.text != "" && !strings.HasSuffix(before.text, "\n") {
-			before.text += newline
-		}
-		if before.text != "" && before.gap == "" {
-			before.gap = newline
+// separate gives each block but the last an end of its last line, and takes the last one's blank lines.
+func separate(blocks []block, newline string) []block {
+	for i := range blocks[:max(0, len(blocks)-1)] {
+		if b := &blocks[i]; b.text != "" && !strings.HasSuffix(b.text, "\n") {
+			b.text += newline
 		}
 	}
-	if !strings.HasSuffix(b.text, "\n") {
-		b.text += newline
+	if n := len(blocks); n > 0 {
+		blocks[n-1].gap = ""
 	}
-	b.gap = ""
-	if i < len(blocks) {
-		b.gap = newline
-	}
-	return slices.Insert(blocks, i, b)
+	return blocks
 }
 
 // newlineOf is how the file ends its lines.

@@ -81,15 +81,19 @@ func (d *decoder) struct_(t *table, v reflect.Value, path string) {
 }
 
 func (d *decoder) unknown(e *entry, fields []field, path string) {
+	hint := ""
 	var keys []string
 	for _, f := range fields {
 		keys = append(keys, f.key)
 	}
+	if len(d.faults) < maxFaults { // beyond it nobody will read the hint
+		hint = didYouMean(e.name, keys)
+	}
 	if e.value.table != nil && !e.value.table.closed {
-		d.fault(e.at, didYouMean(e.name, keys), "unknown table [%s]", join(path, e.name))
+		d.fault(e.at, hint, "unknown table [%s]", join(path, e.name))
 		return
 	}
-	d.fault(e.at, didYouMean(e.name, keys), "unknown key %q", e.name)
+	d.fault(e.at, hint, "unknown key %q", e.name)
 }
 
 // missing sets a key that is not in the file to its default.

@@ -32,15 +32,16 @@ func AddMember(src []byte, m Member) ([]byte, error) {
 	}
 	newline := newlineOf(src)
 	text := strings.ReplaceAll(memberTable(m), "\n", newline)
-	out := joinBlocks(insertBlock(blocks, at, block{name: "member." + name, text: text}, newline))
-	got, faults := parseFarm(out)
+	out := appendBlock(slices.Clone(blocks[:at]), block{name: "member." + name, text: text}, newline)
+	result := joinBlocks(separate(append(out, blocks[at:]...), newline))
+	got, faults := parseFarm(result)
 	if faults.Err() != nil {
 		return fail(farm.Invalid, faults.Errors())
 	}
 	if _, ok := got.Member(m.Name); !ok {
 		return fail(farm.Internal, fmt.Errorf("the table can't be read back"))
 	}
-	return out, nil
+	return result, nil
 }
 
 func memberTable(m Member) string {

@@ -69,7 +69,7 @@ func FuzzEncodeRevision(f *testing.F) {
 		f.Add([]byte(text), "message")
 	}
 	f.Fuzz(func(t *testing.T, data []byte, message string) {
-		if len(data) > MaxFileBytes {
+		if len(data) > MaxFarmBytes {
 			return
 		}
 		r, err := NewRevision(nil, "web1", 1, CleanMessage(message), map[string][]byte{FarmFile: data, "sites/a.caddy": data})
@@ -103,7 +103,7 @@ func FuzzExpand(f *testing.F) {
 func FuzzMerge(f *testing.F) {
 	seeds(f, func(files map[string][]byte) { f.Add(files["farm.toml"], files["farm.toml"], files["farm.toml"]) })
 	f.Fuzz(func(t *testing.T, was, early, late []byte) {
-		if max(len(was), len(early), len(late)) > MaxFileBytes {
+		if max(len(was), len(early), len(late)) > MaxFarmBytes {
 			return
 		}
 		base := revision(t, nil, "web1", 1, map[string][]byte{FarmFile: was})

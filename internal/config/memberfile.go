@@ -36,6 +36,9 @@ func (m MemberFile) FolderPath(f Folder) string {
 
 // LoadMember reads member.toml. All faults are returned at once; the MemberFile is of use only if faults.Err is nil.
 func LoadMember(src []byte) (MemberFile, Faults) {
+	if len(src) > MaxFarmBytes {
+		return MemberFile{}, Faults{{File: MemberFileName, Message: fmt.Sprintf("the file has %d bytes; the limit is %d", len(src), MaxFarmBytes)}}
+	}
 	tree, syntax := readTOML(MemberFileName, src)
 	d := newDecoder(MemberFileName, syntax)
 	var m MemberFile

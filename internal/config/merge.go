@@ -154,45 +154,57 @@ func (m *merger) farm(was, early, late []byte) []byte {
 		}
 		return late
 	}
-	t := tables{m, wasBlocks, earlyBlocks, lateBlocks}
-	return t.merge(newlineOf(late))
+	t := tables{m, byName(wasBlocks), byName(earlyBlocks), byName(lateBlocks)}
+	return t.merge(earlyBlocks, lateBlocks, newlineOf(late))
 }
 
 // tables merges the tables of farm.toml.
 type tables struct {
 	*merger
-	was, early, late []block
+	was, early, late map[string]block
 }
 
-func (t tables) merge(newline string) []byte {
-	var out []block
-	for _, b := range t.late {
-		if chosen, ok := t.decide(b.name); ok {
-			chosen.gap = b.gap
-			out = append(out, chosen)
+func byName(blocks []block) map[string]block {
+	m := make(map[string]block, len(blocks))
+	for _, b := range blocks {
+		m[b.name] = b
+	}
+	return m
+}
+
+func (t tables) merge(early, late []block, newline string) []byte {
+	chosen := map[string]block{}
+	for _, b := range late {
+		if c, ok := t.decide(b.name); ok {
+			c.gap = b.gap
+			chosen[b.name] = c
 		}
 	}
 	// What only the early one has goes behind the table that it stands behind there.
-	for i, b := range t.early {
-		if findBlock(t.late, b.name) >= 0 {
-			continue
-		}
-		chosen, ok := t.decide(b.name)
-		if !ok {
-			continue
-		}
-		at := 0
-		for j := i - 1; j >= 0 && at == 0; j-- {
-			at = findBlock(out, t.early[j].name) + 1
-		}
-		out = insertBlock(out, at, chosen, newline)
-	}
-	for i := range out[:max(0, len(out)-1)] {
-		if k := &out[i]; k.text != "" && !strings.HasSuffix(k.text, "\n") {
-			k.text += newline
+	behind := map[string][]block{}
+	anchor := ""
+	for _, b := range early {
+		if _, ok := chosen[b.name]; ok {
+			anchor = b.name
+		} else if c, ok := t.decide(b.name); ok && !t.inLate(b.name) {
+			behind[anchor] = append(behind[anchor], c)
 		}
 	}
-	return joinBlocks(out)
+	var out []block
+	for _, b := range late {
+		if c, ok := chosen[b.name]; ok {
+			out = append(out, c)
+			for _, extra := range behind[b.name] {
+				out = appendBlock(out, extra, newline)
+			}
+		}
+	}
+	return joinBlocks(separate(out, newline))
+}
+
+func (t tables) inLate(name string) bool {
+	_, ok := t.late[name]
+	return ok
 }
 
 // decide returns the table as it shall be; false: it shall not be.
@@ -223,9 +235,7 @@ func (t tables) decide(name string) (block, bool) {
 }
 
 // partOf finds a table. Whether its last line ends in a newline makes no difference.
-func partOf(blocks []block, name string) (block, part) {
-	if i := findBlock(blocks, name); i >= 0 {
-		return blocks[i], part{strings.TrimRight(blocks[i].text, "\r\n"), true}
-	}
-	return block{}, part{}
+func partOf(blocks map[string]block, name string) (block, part) {
+	b, ok := blocks[name]
+	return b, part{strings.TrimRight(b.text, "\r\n"), ok}
 }

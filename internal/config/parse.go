@@ -9,11 +9,19 @@ import (
 	"strings"
 )
 
-// Limits of one revision.
+// Limits of one revision. That of farm.toml is lower, because decoding it takes the square of the number of tables.
 const (
 	MaxFileBytes = 1 << 20
+	MaxFarmBytes = 256 << 10
 	MaxFiles     = 10_000
 )
+
+func maxBytes(name string) int {
+	if name == FarmFile {
+		return MaxFarmBytes
+	}
+	return MaxFileBytes
+}
 
 // SitesDir is the directory of site files below the configuration directory.
 const SitesDir = "sites"
@@ -60,8 +68,8 @@ func checkFiles(files map[string][]byte) Faults {
 	}
 	folded := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if len(files[name]) > MaxFileBytes {
-			faults = append(faults, Fault{File: name, Message: fmt.Sprintf("the file has %d bytes; the limit is %d", len(files[name]), MaxFileBytes)})
+		if len(files[name]) > maxBytes(name) {
+			faults = append(faults, Fault{File: name, Message: fmt.Sprintf("the file has %d bytes; the limit is %d", len(files[name]), maxBytes(name))})
 		}
 		if !IsShared(name) {
 			faults = append(faults, Fault{
@@ -82,7 +90,7 @@ func checkFiles(files map[string][]byte) Faults {
 
 // parseFarm reads farm.toml. The Config is never nil; with faults it holds what could be understood.
 func parseFarm(src []byte) (*Config, Faults) {
-	if len(src) > MaxFileBytes {
+	if len(src) > MaxFarmBytes {
 		return &Config{}, nil // checkFiles has said it
 	}
 	tree, syntax := readTOML(FarmFile, src)

@@ -76,8 +76,8 @@ func (r Revision) check() error {
 		if !IsShared(name) {
 			return fmt.Errorf("%q does not belong into a revision", name)
 		}
-		if len(data) > MaxFileBytes {
-			return fmt.Errorf("%s has %d bytes; the limit is %d", name, len(data), MaxFileBytes)
+		if len(data) > maxBytes(name) {
+			return fmt.Errorf("%s has %d bytes; the limit is %d", name, len(data), maxBytes(name))
 		}
 	}
 	return nil

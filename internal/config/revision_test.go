@@ -94,7 +94,7 @@ func TestRevisionFormat(t *testing.T) {
 }
 
 func TestNewRevisionRefuses(t *testing.T) {
-	many := map[string][]byte{"farm.toml": make([]byte, MaxFileBytes+1)}
+	many := map[string][]byte{"farm.toml": make([]byte, MaxFarmBytes+1)}
 	for name, make := range map[string]func() (Revision, error){
 		"author":  func() (Revision, error) { return NewRevision(nil, "", 1, "", nil) },
 		"message": func() (Revision, error) { return NewRevision(nil, "a", 1, "a\nb", nil) },

@@ -37,17 +37,19 @@ type entry struct {
 type table struct {
 	at      place
 	entries []*entry
+	byName  map[string]*entry
 	header  bool // [it] stands in the file; a second time would be a fault
 	closed  bool // written inline: nothing can be added
 }
 
-func (t *table) find(name string) *entry {
-	for _, e := range t.entries {
-		if e.name == name {
-			return e
-		}
+func (t *table) find(name string) *entry { return t.byName[name] }
+
+func (t *table) add(e *entry) {
+	if t.byName == nil {
+		t.byName = map[string]*entry{}
 	}
-	return nil
+	t.byName[e.name] = e
+	t.entries = append(t.entries, e)
 }
 
 // lines finds positions in a text.
@@ -186,7 +188,7 @@ func (r *tomlReader) enter(t *table, name string, at place) *table {
 	e := t.find(name)
 	if e == nil {
 		e = &entry{name, at, &node{at: at, kind: unstable.InlineTable, table: &table{at: at}}}
-		t.entries = append(t.entries, e)
+		t.add(e)
 	}
 	if e.value.table == nil || e.value.table.closed {
 		r.fault(at, fmt.Sprintf("the first is in line %d", e.at.line), "%q is set a second time", name)
@@ -209,7 +211,7 @@ func (r *tomlReader) keyValue(t *table, n *unstable.Node) {
 			r.fault(at, fmt.Sprintf("the first is in line %d", first.at.line), "%q is set a second time", name)
 			return
 		}
-		t.entries = append(t.entries, &entry{name, at, r.value(n.Value(), at)})
+		t.add(&entry{name, at, r.value(n.Value(), at)})
 	}
 }
 
