@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"tandem/internal/config"
 	"tandem/internal/farm"
 )
 
@@ -35,7 +36,7 @@ func (b *fakeBackend) Status(context.Context) (Status, error) { return b.status,
 
 func (b *fakeBackend) CheckConfig(_ context.Context, files Files) (ConfigCheck, error) {
 	b.files = files
-	return ConfigCheck{Problems: []Problem{{File: "farm.toml", Line: 3, Column: 7, Message: "unknown key"}}}, b.err
+	return ConfigCheck{Faults: config.Faults{{File: "farm.toml", Line: 3, Column: 7, Message: "unknown key"}}}, b.err
 }
 
 func (b *fakeBackend) ApplyConfig(_ context.Context, files Files, message string) (ConfigApplied, error) {
@@ -121,7 +122,7 @@ func TestCallsAndAnswers(t *testing.T) {
 		t.Errorf("health is %+v, %v", h, err)
 	}
 	files := Files{"farm.toml": []byte("x"), "sites/a.caddy": []byte("\xff")}
-	if check, err := c.CheckConfig(ctx, files); err != nil || check.OK || check.Problems[0].Place() != "farm.toml:3:7" || !reflect.DeepEqual(b.files, files) {
+	if check, err := c.CheckConfig(ctx, files); err != nil || check.OK || check.Faults.Error() != "farm.toml:3:7: unknown key" || !reflect.DeepEqual(b.files, files) {
 		t.Errorf("check says %+v of %v; err %v", check, b.files, err)
 	}
 	if a, err := c.ApplyConfig(ctx, nil, "why"); err != nil || !a.Changed || b.files != nil || b.message != "why" {
@@ -306,8 +307,8 @@ func TestHealthNamesWhatIsWrong(t *testing.T) {
 		Member:   "web1",
 		Faults:   Faults{Open: []OpenFault{{Event: farm.Event{ID: "file.blocked", Subject: "a/b", Message: "no space"}}}, More: 2},
 		Folders:  []Folder{{ID: "a", State: FolderHalted, Reason: "root is gone"}, {ID: "b", State: FolderLive, Reason: "3 paths wait"}, {ID: "c", InSync: true}},
-		Config:   ConfigStatus{Revision: "1", Wanted: "2", Problems: []Problem{{File: "farm.toml", Line: 1, Message: "bad"}}, Members: []ConfigVerdict{{Member: "web1"}, {Member: "web2"}}},
-		Sites:    []Site{{File: "x.caddy", Problem: &Problem{File: "sites/x.caddy", Line: 2, Message: "unknown directive"}}},
+		Config:   ConfigStatus{Revision: "1", Wanted: "2", Faults: config.Faults{{File: "farm.toml", Line: 1, Message: "bad"}}, Members: []ConfigVerdict{{Member: "web1"}, {Member: "web2"}}},
+		Sites:    []Site{{File: "sites/x.caddy", Faults: config.Faults{{File: "sites/x.caddy", Line: 2, Message: "unknown directive"}}}},
 		Bindings: []Binding{{Address: ":80", State: BindingRefused, Reason: "in use"}, {Address: ":81", State: BindingSkipped}},
 		Members:  []Member{{Name: "web1", Link: LinkSelf}, {Name: "web2", Link: LinkDown, Reason: "refused"}},
 		Nodes:    []Node{{Member: "web2", State: HealthFailing}, {Member: "web3", State: HealthDraining}},
@@ -318,7 +319,7 @@ folder a is halted: root is gone
 folder b is not in sync: 3 paths wait
 the configuration that is wanted is not live here
 farm.toml:1: bad
-site x.caddy is refused: sites/x.caddy:2: unknown directive
+site refused: sites/x.caddy:2: unknown directive
 binding :80 is refused: in use
 member web2 is not linked: refused
 the configuration is not live on web2

@@ -8,12 +8,12 @@ import (
 	"slices"
 	"time"
 
+	"tandem/internal/config"
 	"tandem/internal/farm"
 )
 
-// Limits of a configuration and an invite.
+// Limits of a configuration, beyond those of package config, and of an invite.
 const (
-	MaxConfigFiles      = 10_000
 	MaxConfigFilesBytes = 16 << 20
 	MaxInviteTTL        = 30 * 24 * time.Hour
 )
@@ -68,12 +68,12 @@ func HealthOf(st Status) Health {
 	if st.Config.Revision != st.Config.Wanted {
 		say("the configuration that is wanted is not live here")
 	}
-	for _, p := range st.Config.Problems {
-		say("%s: %s", p.Place(), p.Message)
+	for _, f := range st.Config.Faults.Errors() {
+		say("%s", f)
 	}
 	for _, site := range st.Sites {
-		if site.Problem != nil {
-			say("site %s is refused: %s: %s", site.File, site.Problem.Place(), site.Problem.Message)
+		for _, f := range site.Faults.Errors() {
+			say("site refused: %s", f)
 		}
 	}
 	for _, b := range st.Bindings {
@@ -220,8 +220,8 @@ func configRequest(w http.ResponseWriter, r *http.Request) (req ConfigRequest, e
 
 // check refuses names that would leave the directory, and too much of anything.
 func (f Files) check() error {
-	if len(f) > MaxConfigFiles {
-		return fmt.Errorf("%d files are more than %d", len(f), MaxConfigFiles)
+	if len(f) > config.MaxFiles {
+		return fmt.Errorf("%d files are more than %d", len(f), config.MaxFiles)
 	}
 	size := 0
 	for name, data := range f {

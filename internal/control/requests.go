@@ -1,9 +1,9 @@
 package control
 
 import (
-	"fmt"
 	"time"
 
+	"tandem/internal/config"
 	"tandem/internal/farm"
 )
 
@@ -14,8 +14,8 @@ type ConfigStatus struct {
 	Author   farm.MemberID   `json:"author"`   // of the live revision
 	Time     *time.Time      `json:"time,omitempty"`
 	Message  string          `json:"message,omitempty"`
-	Problems []Problem       `json:"problems"` // of what stands in the configuration directory, when it was refused
-	Members  []ConfigVerdict `json:"members"`  // every member, this one too
+	Faults   config.Faults   `json:"faults"`  // of what stands in the configuration directory, when it was refused
+	Members  []ConfigVerdict `json:"members"` // every member, this one too
 }
 
 // ConfigVerdict is how one member fares with the configuration.
@@ -27,34 +27,14 @@ type ConfigVerdict struct {
 	Sites    map[string]string `json:"sites,omitempty"` // site file to why it was refused there
 }
 
-// Problem is a fault in a configuration file, with its place.
-type Problem struct {
-	File    string `json:"file"`           // relative to the configuration directory
-	Line    int    `json:"line,omitempty"` // from 1; 0: the file as a whole
-	Column  int    `json:"column,omitempty"`
-	Message string `json:"message"`
-	Next    string `json:"next,omitempty"`
-}
-
-// Place is "file:line:column", as editors and compilers write it.
-func (p Problem) Place() string {
-	switch {
-	case p.Line == 0:
-		return p.File
-	case p.Column == 0:
-		return fmt.Sprintf("%s:%d", p.File, p.Line)
-	}
-	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
-}
-
 // Files is a configuration as it is typed: slash-separated name relative to the configuration directory, to content.
 type Files map[string][]byte
 
 // ConfigCheck is the verdict on a configuration (POST /v1/config/check).
 type ConfigCheck struct {
-	OK       bool      `json:"ok"`
-	Revision string    `json:"revision"` // digest that these files have as a revision, when OK
-	Problems []Problem `json:"problems"`
+	OK       bool          `json:"ok"`
+	Revision string        `json:"revision"` // digest that these files have as a revision, when OK
+	Faults   config.Faults `json:"faults"`   // warnings too
 }
 
 // ConfigRequest is the body of /v1/config/check and /v1/config/apply.

@@ -3,6 +3,7 @@ package control
 import (
 	"time"
 
+	"tandem/internal/config"
 	"tandem/internal/farm"
 )
 
@@ -100,10 +101,10 @@ type FolderPeer struct {
 
 // Site is a site file of the live revision.
 type Site struct {
-	File    string   `json:"file"`  // "shop.caddy"
-	Hosts   []string `json:"hosts"` // names that it answers to
-	Live    bool     `json:"live"`
-	Problem *Problem `json:"problem,omitempty"` // why it is refused here
+	File   string        `json:"file"`  // "sites/shop.caddy"
+	Hosts  []string      `json:"hosts"` // names that it answers to
+	Live   bool          `json:"live"`
+	Faults config.Faults `json:"faults,omitempty"` // why it is refused here
 }
 
 // BindingState is what a member does with a binding.

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tandem/internal/control"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "say what is wrong, and how all is",
+		Long: `Shows what this member knows of itself and of the farm: first what is wrong, then members, folders, configuration,
+sites and, on an edge, the nodes.`,
+		Example: "tandem status\ntandem status --json",
+		Args:    takes(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			st, err := a.client().Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.show(st, func(u *ui) { printStatus(u, st) })
+		},
+	}
+}
+
+func printStatus(u *ui, st control.Status) {
+	u.line("%s", u.paint(loud, fmt.Sprintf("%s, %s of farm %s", st.Member, joined(st.Roles), st.Farm)))
+	u.line("  tandem %s, up %s, reached at %s", st.Version, span(st.Time.Sub(st.Since)), strings.Join(st.Addresses, ", "))
+	if st.Draining {
+		u.line("%s", u.paint(warn, "  draining: no new visitors"))
+	}
+	printWrong(u, st)
+	u.line("")
+	printMembers(u, "  ", st.Members, st.Time)
+	if len(st.Folders) > 0 {
+		u.line("")
+		printFolders(u, "  ", st.Folders)
+	}
+	u.line("")
+	u.line("  %s", revisionLine(st.Config, st.Time))
+	printVerdicts(u, "  ", st.Config.Members)
+	printSites(u, st)
+	if len(st.Nodes) > 0 {
+		u.line("")
+		printNodes(u, st.Nodes)
+	}
+}
+
+// printWrong says what is wrong; for a fault also since when and what to do.
+func printWrong(u *ui, st control.Status) {
+	h := control.HealthOf(st)
+	if h.OK {
+		u.line("  %s", u.paint(good, "nothing is wrong"))
+		return
+	}
+	u.line("  %s", u.paint(bad, plural(len(h.Reasons), "thing is wrong:", "things are wrong:")))
+	for i, reason := range h.Reasons {
+		line := "  - " + u.paint(bad, reason)
+		if i < len(st.Faults.Open) { // faults come first
+			f := st.Faults.Open[i]
+			line += ", for " + span(st.Time.Sub(f.Since))
+			if f.Count > 1 {
+				line += fmt.Sprintf(", %d times", f.Count)
+			}
+			if f.Event.Next != "" {
+				line += " (" + f.Event.Next + ")"
+			}
+		}
+		u.line("%s", line)
+	}
+}
+
+func printMembers(u *ui, indent string, members []control.Member, now time.Time) {
+	t := table{head: []string{"MEMBER", "ROLES", "LINK", "ROUND TRIP", "LAST SEEN", "VERSION", "ADDRESS"}}
+	for _, m := range members {
+		link, rtt, seen := cell{string(m.Link), good}, "", ""
+		switch m.Link {
+		case control.LinkSelf:
+			link = text("this one")
+		case control.LinkDown:
+			link.tone = bad
+		}
+		if m.Draining {
+			link.text += ", draining"
+		}
+		if m.RTTMS > 0 && m.Link == control.LinkUp {
+			rtt = millis(m.RTTMS)
+		}
+		if m.LastSeen != nil && m.Link != control.LinkSelf {
+			seen = span(now.Sub(*m.LastSeen)) + " ago"
+		}
+		t.add(text(m.Name), text(joined(m.Roles)), link, text(rtt), text(seen), text(m.Version), text(strings.Join(m.Addresses, ", ")))
+	}
+	t.print(u, indent)
+}
+
+func printSites(u *ui, st control.Status) {
+	if len(st.Sites) > 0 {
+		u.line("")
+		t := table{head: []string{"SITE", "LIVE", "HOSTS"}}
+		for _, s := range st.Sites {
+			live := cell{"yes", good}
+			if !s.Live {
+				live = cell{"no", bad}
+			}
+			t.add(text(s.File), live, text(strings.Join(s.Hosts, ", ")))
+		}
+		t.print(u, "  ")
+	}
+	if len(st.Bindings) > 0 {
+		u.line("")
+		t := table{head: []string{"BINDING", "STATE", "FOR", "WHY"}}
+		for _, b := range st.Bindings {
+			state := map[control.BindingState]tone{control.BindingLive: good, control.BindingSkipped: quiet, control.BindingRefused: bad}[b.State]
+			t.add(text(b.Address), cell{string(b.State), state}, text(b.For), text(b.Reason))
+		}
+		t.print(u, "  ")
+	}
+}
+
+func printNodes(u *ui, nodes []control.Node) {
+	t := table{head: []string{"NODE", "STATE", "ACTIVE", "REQUESTS", "FAILURES", "WHY"}}
+	for _, n := range nodes {
+		state := map[control.HealthState]tone{control.HealthHealthy: good, control.HealthFailing: bad}[n.State]
+		if state == plain {
+			state = warn
+		}
+		t.add(text(n.Member), cell{string(n.State), state}, text(n.Active), text(grouped(int64(n.Requests))), text(grouped(int64(n.Failures))), text(n.Reason))
+	}
+	t.print(u, "  ")
+}
+
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+
+func pad(s string, n int) string { return s + strings.Repeat(" ", max(0, n-len(s))) }
