@@ -23,6 +23,7 @@ const (
 	EventTokenRefused  EventID = "token.refused"  // a wrong, used or expired invite token
 	EventMemberJoined  EventID = "member.joined"  // a token was redeemed
 	EventMemberTwin    EventID = "member.twin"    // two live members use one name
+	EventFrameRefused  EventID = "frame.refused"  // a message of a member does not obey the limits
 
 	EventFileSent      EventID = "file.sent"      // a local change was versioned and pushed
 	EventFileInstalled EventID = "file.installed" // a remote change became visible here

@@ -1,0 +1,38 @@
+package peer
+
+import (
+	"tandem/internal/farm"
+)
+
+func (h *Hub) up(l *link, s *session) {
+	e := farm.Event{ID: farm.EventMemberUp, Severity: farm.Info, Subject: string(l.id), Message: "connected",
+		Fields: map[string]string{"version": s.hello.Version}}
+	l.mu.Lock()
+	if l.wasUp {
+		e.Severity, e.Message = farm.Healed, "connected again"
+	}
+	l.wasUp = true
+	l.mu.Unlock()
+	h.cfg.Sink(e)
+}
+
+func (h *Hub) down(l *link, reason error) {
+	e := farm.Event{ID: farm.EventMemberDown, Severity: farm.Fault, Subject: string(l.id), Message: "connection lost: " + reason.Error(),
+		Next: "it is dialled until it answers"}
+	if l.ctx.Err() != nil { // of our own will
+		e.Severity, e.Message, e.Next = farm.Info, "connection closed: "+reason.Error(), ""
+	}
+	h.cfg.Sink(e)
+}
+
+// refused reports that a member or a stranger was not let in, or did not let us in.
+func (h *Hub) refused(subject string, err error) {
+	h.notices.raise(farm.Event{ID: farm.EventMemberRefused, Severity: farm.Warning, Subject: subject, Message: err.Error(),
+		Next: "if it should be a member, remove it and let it join again"})
+}
+
+func (h *Hub) twin(m farm.MemberID) {
+	h.notices.raise(farm.Event{ID: farm.EventMemberTwin, Severity: farm.Fault, Subject: string(m),
+		Message: "two programs use the name " + string(m) + " at once; the second is refused",
+		Next:    "stop the one that should not run; a copied machine must leave the farm and join under a new name"})
+}

@@ -1,0 +1,189 @@
+package peer
+
+import (
+	"context"
+	"sync"
+
+	"tandem/internal/farm"
+	"tandem/internal/wire"
+)
+
+// queue holds what waits to be sent to one member: a lane per folder, taken in turn, so that a folder with much to say
+// does not hold up the others. Order is kept within a lane.
+type queue struct {
+	mu      sync.Mutex
+	lanes   map[farm.FolderID][]item
+	turn    []farm.FolderID // lanes that are not empty, next first
+	bytes   int
+	entries int
+	closed  error
+	ready   chan struct{} // has a token when there may be something to take
+	room    chan struct{} // closed when something was taken; nil if nobody waits
+}
+
+// item is one change, or another message of a folder.
+type item struct {
+	change *farm.Change
+	other  wire.Message
+	bytes  int
+}
+
+// otherBytes is what a Want or Have counts as besides its vector.
+const otherBytes = 128
+
+func newQueue() *queue {
+	return &queue{lanes: make(map[farm.FolderID][]item), ready: make(chan struct{}, 1)}
+}
+
+// items are the parts of a message that can be sent one by one.
+func items(m wire.Message) (farm.FolderID, []item) {
+	switch m := m.(type) {
+	case wire.Changes:
+		list := make([]item, len(m.List))
+		for i := range m.List {
+			list[i] = item{change: &m.List[i], bytes: wire.Size(&m.List[i])}
+		}
+		return m.Folder, list
+	case wire.Want:
+		return m.Folder, []item{{other: m, bytes: otherBytes + m.Known.Len()*16}}
+	case wire.Have:
+		return m.Folder, []item{{other: m, bytes: otherBytes + m.Known.Len()*16}}
+	}
+	return "", nil
+}
+
+// push adds the whole message, or nothing if that would be more than the queue holds.
+func (q *queue) push(m wire.Message) bool {
+	folder, list := items(m)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	bytes := 0
+	for _, it := range list {
+		bytes += it.bytes
+	}
+	if q.closed != nil || q.bytes+bytes > queueBytes || q.entries+len(list) > queueEntries {
+		return false
+	}
+	q.add(folder, list, bytes)
+	return true
+}
+
+func (q *queue) add(folder farm.FolderID, list []item, bytes int) {
+	if len(list) == 0 {
+		return
+	}
+	if len(q.lanes[folder]) == 0 {
+		q.turn = append(q.turn, folder)
+	}
+	q.lanes[folder] = append(q.lanes[folder], list...)
+	q.bytes += bytes
+	q.entries += len(list)
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+}
+
+// pushWait adds the message part by part and waits for room. It leaves half of the queue to push: catching up must not
+// crowd out what is new.
+func (q *queue) pushWait(ctx context.Context, m wire.Message) error {
+	folder, list := items(m)
+	for len(list) > 0 {
+		room, err := q.pushSome(folder, &list)
+		if err != nil || room == nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-room:
+		}
+	}
+	return nil
+}
+
+// pushSome moves as much of the list into the queue as there is room for, and returns what tells of more room.
+func (q *queue) pushSome(folder farm.FolderID, list *[]item) (<-chan struct{}, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed != nil {
+		return nil, q.closed
+	}
+	n, bytes := 0, 0
+	for n < len(*list) && q.bytes+bytes < queueBytes/2 && q.entries+n < queueEntries/2 {
+		bytes += (*list)[n].bytes
+		n++
+	}
+	q.add(folder, (*list)[:n], bytes)
+	if *list = (*list)[n:]; len(*list) == 0 {
+		return nil, nil
+	}
+	if q.room == nil {
+		q.room = make(chan struct{})
+	}
+	return q.room, nil
+}
+
+// pop takes what fits into the next frame: changes of one folder, or one other message.
+func (q *queue) pop() (wire.Message, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.turn) == 0 {
+		return nil, false
+	}
+	folder := q.turn[0]
+	lane := q.lanes[folder]
+	m, n, bytes := front(folder, lane)
+	clear(lane[:n]) // the backing array lives on; what was sent must not
+	q.turn = q.turn[1:]
+	if lane = lane[n:]; len(lane) == 0 {
+		delete(q.lanes, folder)
+	} else {
+		q.lanes[folder] = lane
+		q.turn = append(q.turn, folder)
+	}
+	q.bytes -= bytes
+	q.entries -= n
+	if q.room != nil {
+		close(q.room)
+		q.room = nil
+	}
+	return m, true
+}
+
+// front is the first message of a lane, with as many changes merged as a frame should have.
+func front(folder farm.FolderID, lane []item) (m wire.Message, n, bytes int) {
+	if lane[0].other != nil {
+		return lane[0].other, 1, lane[0].bytes
+	}
+	for n < len(lane) && n < wire.MaxEntries && lane[n].change != nil && (n == 0 || bytes+lane[n].bytes <= frameBytes) {
+		bytes += lane[n].bytes
+		n++
+	}
+	list := make([]farm.Change, n)
+	for i := range list {
+		list[i] = *lane[i].change
+	}
+	return wire.Changes{Folder: folder, List: list}, n, bytes
+}
+
+// close empties the queue; what waits for room gets the error.
+func (q *queue) close(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed != nil {
+		return
+	}
+	q.closed = err
+	q.lanes, q.turn, q.bytes, q.entries = nil, nil, 0, 0
+	if q.room != nil {
+		close(q.room)
+		q.room = nil
+	}
+}
+
+func (q *queue) size() (bytes, entries int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.bytes, q.entries
+}

@@ -1,0 +1,239 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tandem/internal/farm"
+	"tandem/internal/wire"
+	"tandem/internal/wire/pb"
+)
+
+// stream is either end of a Session call.
+type stream interface {
+	Send(*pb.Frame) error
+	Recv() (*pb.Frame, error)
+}
+
+func sendTo(s stream, m wire.Message) error {
+	f, err := wire.Encode(m)
+	if err != nil {
+		return err
+	}
+	return s.Send(f)
+}
+
+// session is one live connection with the member of a link. Its reader runs in run, its writer beside it.
+type session struct {
+	link    *link
+	stream  stream
+	conn    *Conn
+	hello   wire.Hello // of the other side
+	dialled bool
+	began   time.Time
+	release func() // ends the call; may be nil
+	calls   *client
+
+	ctx  context.Context
+	fail context.CancelCauseFunc // ends the session; the first reason counts
+	done chan struct{}           // closed when Down has returned
+
+	out     *queue
+	state   atomic.Pointer[pb.Frame] // to be sent; nil when the other side has the latest
+	changed chan struct{}            // a token: state is set
+	beatNow chan struct{}            // a token: send a beat
+	back    chan *Conn               // connections on which we may call one who dialled us
+	beats   beats
+}
+
+func newSession(l *link, st stream, conn *Conn, hello wire.Hello) *session {
+	s := &session{link: l, stream: st, conn: conn, hello: hello, began: time.Now(), done: make(chan struct{}),
+		out: newQueue(), changed: make(chan struct{}, 1), beatNow: make(chan struct{}, 1), back: make(chan *Conn, maxBackConns)}
+	s.beats.heard = make(chan struct{})
+	s.ctx, s.fail = context.WithCancelCause(l.ctx)
+	return s
+}
+
+func (s *session) lasted() time.Duration { return time.Since(s.began) }
+
+// run carries the session to its end: Up, Receive..., Down.
+func (s *session) run() {
+	l := s.link
+	defer close(s.done)
+	defer l.ended(s)
+	var err error
+	if s.calls, err = s.callBack(); err != nil {
+		s.fail(err)
+	}
+	quicken(s.conn.Conn)
+	// Closing the connection is what wakes the reader and the writer, whatever they wait for.
+	closed := make(chan struct{})
+	context.AfterFunc(s.ctx, func() {
+		defer close(closed)
+		s.out.close(context.Cause(s.ctx))
+		_ = s.conn.Close() // it is over either way
+		if s.release != nil {
+			s.release()
+		}
+	})
+	s.offer(l.hub.state.Load())
+	var group sync.WaitGroup
+	group.Go(s.write)
+	group.Go(s.watch)
+	if s.dialled {
+		group.Go(s.offerBack)
+	}
+	l.hub.up(l, s)
+	l.hub.cfg.Handler.Up(l.id, s.hello)
+	s.fail(s.read())
+	<-closed
+	group.Wait()
+	s.closeCalls()
+
+	reason := context.Cause(s.ctx)
+	if l.ctx.Err() != nil {
+		reason = errRemoved
+		if l.hub.stopping() {
+			reason = errStopped
+		}
+	}
+	l.down(reason)
+	l.hub.down(l, reason)
+	l.hub.cfg.Handler.Down(l.id, reason)
+}
+
+// watch ends the session when its connection is closed. That the reader would see only when its handler returns.
+func (s *session) watch() {
+	select {
+	case <-s.conn.closed:
+		s.fail(errLost)
+	case <-s.ctx.Done():
+	}
+}
+
+// read hands what comes in to the handler until the session ends. Silence counts only while it waits for the other
+// side: a handler that takes its time holds the sender back and hears nothing meanwhile.
+func (s *session) read() error {
+	silence := time.AfterFunc(deadAfter, func() { s.fail(errSilent) })
+	defer silence.Stop()
+	for {
+		silence.Reset(deadAfter)
+		f, err := s.stream.Recv()
+		silence.Stop()
+		if err != nil {
+			return s.ending(err)
+		}
+		m, err := wire.Decode(f)
+		if err != nil {
+			s.link.badFrame(err)
+			continue
+		}
+		switch m := m.(type) {
+		case wire.Beat:
+			s.hear(m)
+		case wire.Hello:
+			return farm.Errorf("session", string(s.link.id), farm.Invalid, "a second Hello")
+		default:
+			s.link.hub.cfg.Handler.Receive(s.ctx, s.link.id, m)
+		}
+		if s.ctx.Err() != nil {
+			return context.Cause(s.ctx)
+		}
+	}
+}
+
+// ending is the reason behind an error of the stream.
+func (s *session) ending(err error) error {
+	if s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
+	return farm.Errorf("session", string(s.link.id), farm.Unavailable, "%w", errors.Join(errLost, err))
+}
+
+// write sends beats, what is queued, and the state, in turn: none of them holds up another for more than a frame.
+func (s *session) write() {
+	ticker := time.NewTicker(beatEvery)
+	defer ticker.Stop()
+	beat := true // the first one lets both sides measure at once
+	for {
+		sent := false
+		if beat {
+			s.send(s.nextBeat())
+			beat, sent = false, true
+		}
+		if m, ok := s.out.pop(); ok {
+			s.send(m)
+			sent = true
+		}
+		if f := s.state.Swap(nil); f != nil {
+			s.sendFrame(f)
+			sent = true
+		}
+		if s.ctx.Err() != nil {
+			return
+		}
+		if !sent {
+			select {
+			case <-s.ctx.Done():
+				return
+			case <-ticker.C:
+				beat = true
+			case <-s.beatNow:
+				beat = true
+			case <-s.out.ready:
+			case <-s.changed:
+			}
+			continue
+		}
+		select {
+		case <-ticker.C:
+			beat = true
+		case <-s.beatNow:
+			beat = true
+		default:
+		}
+	}
+}
+
+// send encodes and sends a message. Changes that are too much for one frame, which happens when they name more actors
+// than a frame may, go in halves.
+func (s *session) send(m wire.Message) {
+	f, err := wire.Encode(m)
+	if err == nil {
+		s.sendFrame(f)
+		return
+	}
+	if c, ok := m.(wire.Changes); ok && len(c.List) > 1 {
+		half := len(c.List) / 2
+		s.send(wire.Changes{Folder: c.Folder, List: c.List[:half]})
+		s.send(wire.Changes{Folder: c.Folder, List: c.List[half:]})
+		return
+	}
+	s.link.gaps.Add(1)
+	s.link.hub.cfg.Log.Error("a message can't be sent", "member", s.link.id, "err", err)
+}
+
+func (s *session) sendFrame(f *pb.Frame) {
+	if err := s.stream.Send(f); err != nil {
+		s.fail(s.ending(err))
+	}
+}
+
+// offer makes f the state to be sent; an older one that still waits is not sent any more.
+func (s *session) offer(f *pb.Frame) {
+	if f == nil {
+		return
+	}
+	s.state.Store(f)
+	token(s.changed)
+}
+
+func token(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

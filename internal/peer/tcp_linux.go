@@ -1,0 +1,34 @@
+package peer
+
+import (
+	"crypto/tls"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// keepAlive lets the system give up a connection whose other side does not acknowledge what it was sent.
+func keepAlive(c net.Conn) { userTimeout(c, idleTimeout) }
+
+// quicken does the same within the time after which a session counts as dead.
+func quicken(c net.Conn) {
+	if t, ok := c.(*tls.Conn); ok {
+		userTimeout(t.NetConn(), deadAfter)
+	}
+}
+
+func userTimeout(c net.Conn, d time.Duration) {
+	t, ok := c.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	raw, err := t.SyscallConn()
+	if err != nil {
+		return // closed already
+	}
+	// Heartbeats find a silent member without it, a little later.
+	_ = raw.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
+	})
+}

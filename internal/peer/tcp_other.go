@@ -1,0 +1,11 @@
+//go:build !linux
+
+package peer
+
+import "net"
+
+// Other systems have no such option, or none that Go reaches: heartbeats find a silent member.
+
+func keepAlive(net.Conn) {}
+
+func quicken(net.Conn) {}
