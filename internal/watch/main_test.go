@@ -11,4 +11,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestPoll(t *testing.T) { watchtest.Suite(t, watch.Poll, nil) }
+func TestPoll(t *testing.T) {
+	t.Parallel()
+	watchtest.Suite(t, watch.Poll, watchtest.DiskBurst, (*testing.T).TempDir)
+}

@@ -37,6 +37,7 @@ type Rig struct {
 	Root    string // the folder
 	Outside string // a directory beside it, on the same file system
 	W       *watch.Watcher
+	Burst   int // files that a test makes at once
 
 	Dirty    map[string]int // how often a path was reported
 	Trees    map[string]int
