@@ -20,8 +20,9 @@ type Conflict struct {
 // mergeMessage is fixed, so that all members make the same bytes.
 const mergeMessage = "merge"
 
-// Merge makes one revision of two that do not descend from one another. The base is their common ancestor; without one
-// (the zero Revision) the later revision wins whole. It does not matter which is a and which is b.
+// Merge makes one revision of two that do not descend from one another. The base is their common ancestor. Without one
+// (the zero Revision) one of the two wins whole: the later; but a revision without parents begins another farm's history,
+// and loses against one that has parents, or to the earlier beginning. It does not matter which is a and which is b.
 //
 // Edits of different files are merged, those of farm.toml table by table. Where both changed the same file or table, an
 // edit beats a deletion (but the removal of a member stands), and else the later revision wins. If the outcome is not valid, although both revisions are, the
@@ -33,14 +34,16 @@ func Merge(base, a, b Revision) (Revision, []Conflict) {
 	}
 	m := &merger{early: a, late: b}
 	files := m.files(base)
-	if _, faults := Parse(files); base.Digest.IsZero() || faults.Err() != nil {
-		files = m.lateWins()
+	if base.Digest.IsZero() {
+		files = m.whole(len(b.Parents) == 0)
+	} else if _, faults := Parse(files); faults.Err() != nil {
+		files = m.whole(false)
 	}
 	merged, err := NewRevision([]farm.Digest{a.Digest, b.Digest}, b.Author, max(a.Time, b.Time), mergeMessage, files)
 	if err != nil {
 		// Author, time and files are those of revisions, so there is nothing that could be refused but the number of
 		// files; and the late revision's own are few enough.
-		merged, _ = NewRevision([]farm.Digest{a.Digest, b.Digest}, b.Author, max(a.Time, b.Time), mergeMessage, m.lateWins())
+		merged, _ = NewRevision([]farm.Digest{a.Digest, b.Digest}, b.Author, max(a.Time, b.Time), mergeMessage, m.whole(false))
 	}
 	return merged, m.conflicts
 }
@@ -100,14 +103,18 @@ func (m *merger) names() []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-func (m *merger) lateWins() map[string][]byte {
+// whole makes one of the two win every file.
+func (m *merger) whole(earlyWins bool) map[string][]byte {
 	m.conflicts = nil
 	for _, name := range m.names() {
 		early, hadEarly := m.early.Files[name]
 		late, hadLate := m.late.Files[name]
 		if hadEarly != hadLate || !bytes.Equal(early, late) {
-			m.conflict(name, "", false)
+			m.conflict(name, "", earlyWins)
 		}
+	}
+	if earlyWins {
+		return m.early.Files
 	}
 	return m.late.Files
 }
