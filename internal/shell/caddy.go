@@ -1,14 +1,16 @@
 package shell
 
-// Everything that Caddy wants to have global is in this file: two registered modules, and the table that gives the log
+// Everything that Caddy makes global is in this file: two registered modules, the standard logger, and the table that gives the log
 // module, which Caddy makes without any context of ours, its logger.
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log"
 	"log/slog"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -33,8 +35,11 @@ const (
 )
 
 var register = sync.OnceFunc(func() {
-	caddy.RegisterModule(frontHandler{})
-	caddy.RegisterModule(&logCore{})
+	caddy.RegisterModule(new(frontHandler))
+	caddy.RegisterModule(new(logCore))
+	// Importing Caddy has made the standard logger write Caddy's JSON. It is the program's again.
+	log.SetOutput(os.Stderr)
+	log.SetFlags(log.LstdFlags)
 })
 
 // loggers gives each instance's log module its logger: from the instance's number to a *slog.Logger.
@@ -48,10 +53,10 @@ type instance struct {
 	plain, tls http.Handler
 }
 
-func startCaddy(log *slog.Logger) (*instance, error) {
+func startCaddy(logger *slog.Logger) (*instance, error) {
 	register()
 	in := &instance{id: strconv.FormatUint(instances.Add(1), 10)}
-	loggers.Store(in.id, log)
+	loggers.Store(in.id, logger)
 
 	cfg := &caddy.Config{}
 	if err := json.Unmarshal(fmt.Appendf(nil, loggingJSON, in.id), &cfg.Logging); err != nil {
@@ -84,15 +89,15 @@ func (in *instance) stop() {
 type frontHandler struct{}
 
 // CaddyModule implements caddy.Module.
-func (frontHandler) CaddyModule() caddy.ModuleInfo {
+func (*frontHandler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "http.handlers.tandem_front",
-		New: func() caddy.Module { return frontHandler{} },
+		New: func() caddy.Module { return new(frontHandler) },
 	}
 }
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
-func (frontHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+func (*frontHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	f, ok := r.Context().Value(frontKey{}).(*front)
 	if !ok {
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("the request came by no front"))

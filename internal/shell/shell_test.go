@@ -332,7 +332,7 @@ func TestCaddyLogsAndKeepsStillElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx.Logger(frontHandler{}).Warn("careful")
+	ctx.Logger(new(frontHandler)).Warn("careful")
 	if got := r.logged(); !strings.Contains(got, "boom") || !strings.Contains(got, "level=WARN msg=careful") {
 		t.Errorf("the log is %s", got)
 	}

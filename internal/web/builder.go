@@ -1,0 +1,171 @@
+package web
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/zeebo/blake3"
+
+	"tandem/internal/config"
+)
+
+// builder makes the table of a revision.
+type builder struct {
+	sites  *Sites
+	out    *Prepared
+	vars   config.Vars
+	live   map[string]*site // by file
+	faults config.SiteFaults
+
+	// What is taken, and by which file. It does not depend on which addresses are this member's: a site is not good on
+	// one member and refused on another for that.
+	names   map[binding]string // without tls
+	schemes map[string]scheme  // by address
+}
+
+type scheme struct {
+	tls  bool
+	file string
+}
+
+func newBuilder(s *Sites, vars config.Vars) *builder {
+	b := &builder{
+		sites: s, vars: vars, out: &Prepared{sites: s, table: newTable()},
+		live: map[string]*site{}, faults: config.SiteFaults{},
+		names: map[binding]string{}, schemes: map[string]scheme{},
+	}
+	for _, st := range s.table.Load().sites {
+		b.live[st.file] = st
+	}
+	return b
+}
+
+// take adds a site, taken over or loaded.
+func (b *builder) take(source config.Site) config.Faults {
+	text, faults := source.Expand(b.vars)
+	if faults.Err() != nil {
+		return faults
+	}
+	digest := digestOf(text, b.vars)
+	if old := b.live[source.File]; old != nil && old.digest == digest {
+		if faults := b.claim(old); faults != nil {
+			return faults
+		}
+		b.add(old)
+		return nil
+	}
+	program, faults := compile(source.File, text)
+	if faults != nil {
+		return faults
+	}
+	st, faults := b.sites.load(source.File, digest, program, b.vars.Folders)
+	if faults != nil {
+		return faults
+	}
+	if faults := b.claim(st); faults != nil {
+		st.release()
+		return faults
+	}
+	b.out.loaded = append(b.out.loaded, st)
+	b.add(st)
+	return nil
+}
+
+// digestOf names all that a site is made of.
+func digestOf(text string, vars config.Vars) [32]byte {
+	all := []byte(text)
+	if strings.Contains(text, directive) {
+		for _, f := range slices.Sorted(maps.Keys(vars.Folders)) {
+			all = fmt.Appendf(all, "\x00%s\x00%s", f, vars.Folders[f])
+		}
+	}
+	return blake3.Sum256(all)
+}
+
+// claim takes a site's names and addresses, all or none.
+func (b *builder) claim(st *site) config.Faults {
+	var faults config.Faults
+	names, schemes := map[binding]string{}, map[string]scheme{}
+	for _, bl := range st.blocks {
+		for _, bind := range bl.bindings {
+			name := binding{host: bind.host, address: bind.address}
+			other, taken := b.names[name]
+			if !taken {
+				other, taken = names[name]
+			}
+			message := fmt.Sprintf("%s is served by %s already", bind, other)
+			if !taken {
+				other, taken = b.speaksOther(bind, schemes)
+				message = fmt.Sprintf("%s can't be listened on for HTTP and HTTPS at once; see %s", bind.address, other)
+			}
+			if taken {
+				faults = append(faults, config.Fault{File: st.file, Line: bl.line, Message: message})
+				continue
+			}
+			names[name], schemes[bind.address] = st.file, scheme{bind.tls, st.file}
+		}
+	}
+	if faults == nil {
+		maps.Copy(b.names, names)
+		maps.Copy(b.schemes, schemes)
+	}
+	return faults
+}
+
+// speaksOther finds who listens where the binding does, with the other of HTTP and HTTPS.
+func (b *builder) speaksOther(bind binding, own map[string]scheme) (file string, found bool) {
+	for _, schemes := range []map[string]scheme{b.schemes, own} {
+		for address, s := range schemes {
+			same := address == bind.address || address == everywhere(bind.address) || everywhere(address) == bind.address
+			if same && s.tls != bind.tls {
+				return s.file, true
+			}
+		}
+	}
+	return "", false
+}
+
+// add gives a site its place in the table and in the status.
+func (b *builder) add(st *site) {
+	status := SiteStatus{File: st.file}
+	b.out.table.sites = append(b.out.table.sites, st)
+	for _, bl := range st.blocks {
+		for _, bind := range bl.bindings {
+			t := target{st, bl, bind}
+			b.out.table.all.add(t)
+			if !b.own(bind) {
+				status.Skipped = append(status.Skipped, bind.address)
+				continue
+			}
+			b.out.table.add(t)
+			status.Bindings = append(status.Bindings, bind.String())
+		}
+	}
+	slices.Sort(status.Skipped)
+	status.Skipped = slices.Compact(status.Skipped)
+	b.out.status = append(b.out.status, status)
+}
+
+func (b *builder) own(bind binding) bool {
+	host := bind.bindHost()
+	if host == "" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && b.sites.cfg.Own(ip)
+}
+
+// keepOld lets refused sites go on as they were, where nothing new is in their way.
+func (b *builder) keepOld() {
+	for _, file := range slices.Sorted(maps.Keys(b.faults)) {
+		if old := b.live[file]; old != nil && b.claim(old) == nil {
+			b.add(old)
+		} else {
+			b.out.status = append(b.out.status, SiteStatus{File: file})
+		}
+		b.out.status[len(b.out.status)-1].Faults = b.faults[file]
+	}
+}

@@ -1,0 +1,110 @@
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"tandem/internal/config"
+	"tandem/internal/farm"
+)
+
+// Config is what Sites needs.
+type Config struct {
+	Parent      caddy.Context // of the shell
+	Self        farm.MemberID
+	Here        config.MemberFile        // values of placeholders that differ here
+	Own         func(ip netip.Addr) bool // is the address one of this member's
+	Consistency Consistency              // nil: read_your_writes is refused
+	Forwarder   Forwarder                // nil: nothing is passed on
+	Log         *slog.Logger
+}
+
+// Sites is all sites of the farm as this node serves them.
+type Sites struct {
+	cfg     Config
+	writers *caddy.UsagePool // of access logs
+	table   atomic.Pointer[table]
+	live    atomic.Pointer[[]SiteStatus]
+}
+
+// SiteStatus is how a site file fares here.
+type SiteStatus struct {
+	File     string
+	Bindings []string      // that are served, as "https://example.com on :443"
+	Skipped  []string      // addresses that are not this member's
+	Faults   config.Faults // why the file is not in use; what it was before goes on
+}
+
+// New returns Sites that serve nothing yet.
+func New(cfg Config) *Sites {
+	s := &Sites{cfg: cfg, writers: caddy.NewUsagePool()}
+	s.table.Store(newTable())
+	s.live.Store(&[]SiteStatus{})
+	return s
+}
+
+func newTable() *table {
+	return &table{fronts: map[string]*hosts{}, narrow: map[string]bool{}, all: newHosts()}
+}
+
+// Status is how the site files of the live revision fare, ordered by file.
+func (s *Sites) Status() []SiteStatus { return *s.live.Load() }
+
+// Prepared is a revision that is ready to serve. Exactly one of Commit and Discard must be called.
+type Prepared struct {
+	sites  *Sites
+	table  *table
+	loaded []*site // that the live table does not have
+	status []SiteStatus
+}
+
+// Commit makes the revision live: the next request uses it. Requests in flight finish with what they began with.
+func (p *Prepared) Commit() {
+	old := p.sites.table.Swap(p.table)
+	p.sites.live.Store(&p.status)
+	for _, st := range old.sites {
+		if !slices.Contains(p.table.sites, st) {
+			st.release()
+		}
+	}
+}
+
+// Discard unloads what was prepared.
+func (p *Prepared) Discard() {
+	for _, st := range p.loaded {
+		st.release()
+	}
+}
+
+// Prepare loads the sites of a revision beside those that are live. What did not change is taken over. Sites that can't
+// be used are named by the error, a config.SiteFaults; Prepared is then still good, and has what the live revision
+// serves for these files, if anything.
+func (s *Sites) Prepare(ctx context.Context, _, next *config.Config) (*Prepared, error) {
+	b := newBuilder(s, next.Vars(s.cfg.Self, s.cfg.Here))
+	for _, source := range next.Sites {
+		if err := ctx.Err(); err != nil {
+			b.out.Discard()
+			return nil, err
+		}
+		if faults := b.take(source); faults != nil {
+			b.faults[source.File] = faults
+		}
+	}
+	b.keepOld()
+	slices.SortFunc(b.out.status, func(x, y SiteStatus) int { return strings.Compare(x.File, y.File) })
+	if len(b.faults) > 0 {
+		return b.out, b.faults
+	}
+	return b.out, nil
+}
+
+// Close unloads all sites once their requests are through.
+func (s *Sites) Close() {
+	(&Prepared{sites: s, table: newTable()}).Commit()
+}
