@@ -94,9 +94,5 @@ func benchRoot(b *testing.B) (string, *scan.Scanner) {
 	if err := fs.Prepare("bench"); err != nil {
 		b.Fatal(err)
 	}
-	s, err := scan.New(fs, scan.Config{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	return root, s
+	return root, scan.New(fs, scan.Config{})
 }

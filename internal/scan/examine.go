@@ -28,14 +28,16 @@ func (u *unstable) RetryAt() time.Time { return u.again }
 // Examine says what is at p now. Prior is what the index believes: when the disk still matches it, the observation is
 // Unchanged and no content was read.
 //
-// A path whose parent is missing or a symlink is Absent: the entry does not exist in this tree.
+// A path whose parent is missing or a symlink is Absent: the entry does not exist in this tree. An excluded or private
+// path, and the root, are not looked at: Unchanged, whatever prior is.
 //
-// The error is Unstable while the file is being written (its cause has RetryAt() time.Time), Unsupported for what is
-// not replicated (a FIFO, socket, device, mount, or an excluded path) and says which, Denied, Corrupt or Unavailable
-// when it can't be read. When the root is gone or another one the error is that of CheckRoot.
+// The error is Unstable while the file is being written (its cause has RetryAt() time.Time); Unsupported for a FIFO,
+// socket or device, which takes the place of what was there; Conflict for a mounted file system, which only hides it;
+// Denied, Corrupt or Unavailable when the path can't be read. When the root is gone or another one the error is that of
+// CheckRoot.
 func (s *Scanner) Examine(ctx context.Context, p farm.Path, prior farm.Disk) (farm.Observation, error) {
 	if p.IsRoot() || s.Excluded(p) {
-		return farm.Observation{}, farm.Errorf("scan", p.String(), farm.Unsupported, "the path is excluded")
+		return farm.Observation{Path: p, Attr: prior.Attr, Stat: prior.Stat, Unchanged: true}, nil
 	}
 	for range maxReads {
 		o, err := s.look(ctx, p, prior)
@@ -113,7 +115,7 @@ func (s *Scanner) inTheWay(p farm.Path) (farm.Observation, error) {
 			return farm.Observation{}, err
 		}
 	}
-	return farm.Observation{}, farm.Errorf("scan", p.String(), farm.Unsupported,
+	return farm.Observation{}, farm.Errorf("scan", p.String(), farm.Conflict,
 		"another file system is mounted there, which is not replicated")
 }
 

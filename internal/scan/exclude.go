@@ -14,26 +14,21 @@ type excludes struct {
 	paths []string // match a path from the root
 }
 
-func compile(patterns []string) (excludes, error) {
-	var e excludes
-	for _, given := range patterns {
-		p := strings.TrimSuffix(given, "/")
-		if p == "" || !doublestar.ValidatePattern(p) {
-			return e, &farm.Error{
-				Op: "exclude", Path: given, Kind: farm.Invalid, Err: doublestar.ErrBadPattern,
-				Next: `examples: "*.tmp", "cache/**", "/build"`,
-			}
-		}
-		if dir, ok := strings.CutSuffix(p, "/**"); ok {
-			p = dir + "/**/*" // doublestar lets "dir/**" match dir itself
-		}
-		if strings.Contains(p, "/") {
-			e.paths = append(e.paths, strings.TrimPrefix(p, "/"))
-		} else {
-			e.names = append(e.names, p)
-		}
+// add takes a pattern in; false if it is malformed.
+func (e *excludes) add(pattern string) bool {
+	p := strings.TrimSuffix(pattern, "/")
+	if p == "" || !doublestar.ValidatePattern(p) {
+		return false
 	}
-	return e, nil
+	if dir, ok := strings.CutSuffix(p, "/**"); ok {
+		p = dir + "/**/*" // doublestar lets "dir/**" match dir itself
+	}
+	if strings.Contains(p, "/") {
+		e.paths = append(e.paths, strings.TrimPrefix(p, "/"))
+	} else {
+		e.names = append(e.names, p)
+	}
+	return true
 }
 
 // match tells whether a pattern matches p itself.

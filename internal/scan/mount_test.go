@@ -50,7 +50,7 @@ func TestMount(t *testing.T) {
 		r := newDisk(t, scan.Config{}, root)
 		for _, p := range []string{"tmp", "tmp/f", "tmp/none", "bind", "bind/f"} {
 			_, err := r.s.Examine(t.Context(), farm.MustPath(p), farm.Disk{})
-			if farm.KindOf(err) != farm.Unsupported || !strings.Contains(err.Error(), "mounted") {
+			if farm.KindOf(err) != farm.Conflict || !strings.Contains(err.Error(), "mounted") {
 				t.Errorf("%s: %v", p, err)
 			}
 		}

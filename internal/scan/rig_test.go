@@ -1,7 +1,6 @@
 package scan_test
 
 import (
-	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -73,15 +72,13 @@ func (r *rig) now() time.Time { return r.base().Add(r.skew) }
 func (r *rig) start(cfg scan.Config) *rig {
 	r.must(r.fs.Prepare("site"))
 	cfg.Now = r.now
-	var err error
-	r.s, err = scan.New(r.fs, cfg)
-	r.must(err)
+	r.s = scan.New(r.fs, cfg)
 	return r
 }
 
 // faulty returns a scanner before whose n-th call of the named operation do is called.
 func (r *rig) faulty(name string, n int, do func() error) *scan.Scanner {
-	s, err := scan.New(vfs.Fault(r.fs, func(op vfs.Op) error {
+	return scan.New(vfs.Fault(r.fs, func(op vfs.Op) error {
 		if op.Name == name {
 			if n--; n == 0 {
 				return do()
@@ -89,8 +86,6 @@ func (r *rig) faulty(name string, n int, do func() error) *scan.Scanner {
 		}
 		return nil
 	}), scan.Config{Now: r.now})
-	r.must(err)
-	return s
 }
 
 func (r *rig) must(err error) {
@@ -158,8 +153,6 @@ func (r *rig) learn(ps ...string) catalogue {
 	}
 	return c
 }
-
-func (c catalogue) clone() catalogue { return maps.Clone(c) }
 
 type memApp struct{ vfs.App }
 

@@ -21,7 +21,7 @@ const (
 type Config struct {
 	// Exclude lists glob patterns (* ? [] {} and **). One without a slash matches a name at any depth, any other the
 	// path from the root; a leading slash ties a name to the root. "dir/**" is all in dir, but not dir. What lies in an
-	// excluded directory is excluded.
+	// excluded directory is excluded. Whoever takes patterns from people checks them: a malformed one matches nothing.
 	Exclude  []string
 	Now      func() time.Time // nil: time.Now
 	Progress func(Progress)   // called by Walk after each directory; may be nil
@@ -45,13 +45,9 @@ type Scanner struct {
 	buffers  sync.Pool // of *[readBytes]byte
 }
 
-// New returns a Scanner of the folder fs. The error is Invalid and names the exclude pattern that is malformed.
-func New(fs vfs.FS, cfg Config) (*Scanner, error) {
-	exclude, err := compile(cfg.Exclude)
-	if err != nil {
-		return nil, err
-	}
-	s := &Scanner{fs: fs, exclude: exclude, now: cfg.Now, progress: cfg.Progress, log: cfg.Log}
+// New returns a Scanner of the folder fs.
+func New(fs vfs.FS, cfg Config) *Scanner {
+	s := &Scanner{fs: fs, now: cfg.Now, progress: cfg.Progress, log: cfg.Log}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -62,7 +58,12 @@ func New(fs vfs.FS, cfg Config) (*Scanner, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.buffers.New = func() any { return new([readBytes]byte) }
-	return s, nil
+	for _, p := range cfg.Exclude {
+		if !s.exclude.add(p) {
+			s.log.Error("exclude pattern is malformed and matches nothing", "pattern", p)
+		}
+	}
+	return s
 }
 
 // Excluded tells whether p is not replicated: because a pattern matches it or a directory that it lies in, or because

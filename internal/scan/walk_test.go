@@ -163,10 +163,8 @@ func TestWalkProgress(t *testing.T) {
 }
 
 func TestExcluded(t *testing.T) {
-	s, err := scan.New(nil, scan.Config{Exclude: []string{"*.tmp", "cache/**", "/build", "node_modules/", "a/*/c", "**/logs/*.log"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := scan.New(nil, scan.Config{Exclude: []string{"[", "", "a/{b", "/", // malformed: no harm
+		"*.tmp", "cache/**", "/build", "node_modules/", "a/*/c", "**/logs/*.log"}})
 	for p, want := range map[string]bool{
 		"x.tmp": true, "a/b/x.tmp": true, "x.tmp/below": true, "x.tmpl": false,
 		"cache": false, "cache/x": true, "cache/x/y": true, "a/cache/x": false,
@@ -178,11 +176,6 @@ func TestExcluded(t *testing.T) {
 	} {
 		if got := s.Excluded(farm.MustPath(p)); got != want {
 			t.Errorf("%s: %v", p, got)
-		}
-	}
-	for _, bad := range []string{"[", "", "a/{b", "/"} {
-		if _, err := scan.New(nil, scan.Config{Exclude: []string{bad}}); farm.KindOf(err) != farm.Invalid {
-			t.Errorf("%q: %v", bad, err)
 		}
 	}
 }

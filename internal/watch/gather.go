@@ -131,10 +131,11 @@ func (g *gather) barrier(id uint64) {
 	if id <= g.passed || id > g.issued {
 		return
 	}
-	for _, w := range g.due {
+	open := g.due
+	g.writing, g.due = emptied(g.writing), nil
+	for _, w := range open {
 		g.add(w.path)
 	}
-	g.writing, g.due = emptied(g.writing), nil
 	g.pass(id)
 	g.signal()
 }

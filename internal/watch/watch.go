@@ -57,6 +57,7 @@ type Batch struct {
 type Options struct {
 	Folder     farm.FolderID // names the folder in events
 	Own        bool          // fanotify: report what this process changes, too (inotify and poll always do)
+	NoBarriers bool          // write nothing below the root: no cookies, so no barriers and no proof that notifications come
 	Interval   time.Duration // between two looks at what has to be polled; 0: DefaultPollInterval
 	MaxDirty   int           // paths held; 0: MaxDirtyPaths
 	MaxWatches int           // inotify watches used; 0: what the system allows
@@ -108,7 +109,7 @@ type Watcher struct {
 }
 
 // Open registers for changes below root in the given way. Whatever is changed after Open has returned will be
-// reported, once Run runs. ROOT/.tandem/barrier is made if it is missing.
+// reported, once Run runs. ROOT/.tandem/barrier is made if it is missing, but for NoBarriers.
 //
 // The error is NotFound if the root is missing, Unsupported or Denied if the mode that was asked for is not to be had
 // here; Auto always finds one.
@@ -134,7 +135,7 @@ func Open(root string, mode Mode, opts Options) (*Watcher, error) {
 	return w, nil
 }
 
-// openers lists how to open the sources that this system has, best first; Poll comes last and is everywhere.
+// opener is a mode and how to open its source. systemOpeners lists those of this system, best first.
 type opener struct {
 	mode Mode
 	open func(*Watcher) (source, error)
@@ -199,8 +200,11 @@ func (w *Watcher) Events() <-chan Batch { return w.out }
 // all that was changed before the call. The batch may come before Barrier returns. A barrier that passed in a batch
 // with Rescan or Trees has told all when these have been walked.
 //
-// The error is Full when MaxOpenBarriers have not yet passed.
+// The error is Full when MaxOpenBarriers have not yet passed, and Unsupported with NoBarriers.
 func (w *Watcher) Barrier() (uint64, error) {
+	if w.opts.NoBarriers {
+		return 0, farm.Errorf("barrier", "", farm.Unsupported, "this watcher has none")
+	}
 	w.turn.Lock()
 	defer w.turn.Unlock()
 	id := w.last + 1
