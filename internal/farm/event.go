@@ -30,6 +30,7 @@ const (
 	EventFileConflict  EventID = "file.conflict"  // two concurrent versions; the loser is preserved
 	EventFilePreserved EventID = "file.preserved" // bytes were kept outside the tree
 	EventFileBlocked   EventID = "file.blocked"   // a path can't be installed or read
+	EventFileDropped   EventID = "file.dropped"   // a preserved file was removed to make room for newer ones
 
 	EventFolderScanning  EventID = "folder.scanning"  // a scan began
 	EventFolderScanned   EventID = "folder.scanned"   // a scan ended
@@ -40,14 +41,15 @@ const (
 	EventFolderEpoch     EventID = "folder.epoch"     // the index was new, lost or set back
 	EventClockSkew       EventID = "clock.skew"       // a member's clock is far from ours
 
-	EventConfigLive     EventID = "config.live"     // a revision is live on this member
-	EventConfigRefused  EventID = "config.refused"  // what was typed does not check; the old revision goes on
-	EventConfigMerged   EventID = "config.merged"   // concurrent edits became one revision
-	EventConfigConflict EventID = "config.conflict" // the same file was edited on two members; the later wins
-	EventSiteRefused    EventID = "site.refused"    // one site does not compile here; the others are live
-	EventBindingSkipped EventID = "binding.skipped" // an address is not this member's
-	EventBindingFailed  EventID = "binding.failed"  // an address can't be listened on now; it is retried
-	EventCertRefused    EventID = "cert.refused"    // a certificate in the store can't be used
+	EventConfigLive      EventID = "config.live"      // a revision is live on this member
+	EventConfigRefused   EventID = "config.refused"   // what was typed does not check; the old revision goes on
+	EventConfigMerged    EventID = "config.merged"    // concurrent edits became one revision
+	EventConfigConflict  EventID = "config.conflict"  // the same file was edited on two members; the later wins
+	EventRevisionCorrupt EventID = "revision.corrupt" // a file in the folder .farm holds no revision
+	EventSiteRefused     EventID = "site.refused"     // one site does not compile here; the others are live
+	EventBindingSkipped  EventID = "binding.skipped"  // an address is not this member's
+	EventBindingFailed   EventID = "binding.failed"   // an address can't be listened on now; it is retried
+	EventCertRefused     EventID = "cert.refused"     // a certificate in the store can't be used
 
 	EventNodeUp   EventID = "node.up"   // the edge sends visitors to the node
 	EventNodeDown EventID = "node.down" // the edge sends no visitors to the node

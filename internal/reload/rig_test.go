@@ -234,6 +234,8 @@ func (g *rig) wantLive(file, text string) {
 			if s.Source != text {
 				g.t.Fatalf("%s: %s is %q, want %q", g.cfg.Self, file, s.Source, text)
 			}
+			g.part.mu.Lock()
+			defer g.part.mu.Unlock()
 			if g.part.live != c || c.Revision != g.Status().Revision {
 				g.t.Fatalf("%s: the part and the verdict do not agree with what is live", g.cfg.Self)
 			}
