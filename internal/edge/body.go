@@ -47,22 +47,33 @@ func newBody(br *bufio.Reader, a *answer, method string) body {
 // peek returns the next bytes of the body, as many as are here; if none are, it reads. They are valid until the next
 // call. io.EOF is the end of the body, io.ErrUnexpectedEOF a connection that ended before.
 func (b *body) peek() ([]byte, error) {
-	for {
-		switch {
-		case b.part == partEnd, !b.chunked && b.left == 0:
-			return nil, io.EOF
-		case b.part == partData && b.left > 0:
-			if b.br.Buffered() == 0 {
-				if _, err := b.br.Peek(1); err != nil {
-					return nil, unexpected(err)
-				}
-			}
-			return b.br.Peek(int(min(b.left, int64(b.br.Buffered()))))
-		}
+	for b.framed() {
 		if err := b.frame(); err != nil {
 			return nil, unexpected(err)
 		}
 	}
+	if b.ended() {
+		return nil, io.EOF
+	}
+	if b.br.Buffered() == 0 {
+		if _, err := b.br.Peek(1); err != nil {
+			return nil, unexpected(err)
+		}
+	}
+	return b.br.Peek(int(min(b.left, int64(b.br.Buffered()))))
+}
+
+// atHand tells whether peek would return without reading from the connection.
+func (b *body) atHand() bool {
+	for b.framed() {
+		if !b.lineAtHand() {
+			return false
+		}
+		if b.frame() != nil {
+			return true // as peek will tell
+		}
+	}
+	return b.ended() || b.br.Buffered() > 0
 }
 
 // advance takes n of the bytes that peek returned.
@@ -71,9 +82,12 @@ func (b *body) advance(n int) {
 	b.left -= int64(n)
 }
 
-// atHand tells whether peek would return without reading from the connection.
-func (b *body) atHand() bool {
-	return b.part == partEnd || !b.chunked && b.left == 0 || b.br.Buffered() > 0
+// ended tells whether nothing of the body is left.
+func (b *body) ended() bool { return b.part == partEnd || !b.chunked && b.left == 0 }
+
+// framed tells whether a line of the chunks' frame comes before more of the body.
+func (b *body) framed() bool {
+	return b.chunked && b.part != partEnd && (b.part != partData || b.left == 0)
 }
 
 // frame reads one line of the chunks' frame.
@@ -129,6 +143,11 @@ func (b *body) line() ([]byte, error) {
 			return nil, err
 		}
 	}
+}
+
+func (b *body) lineAtHand() bool {
+	p, _ := b.br.Peek(b.br.Buffered())
+	return bytes.IndexByte(p, '\n') >= 0
 }
 
 // chunkSize takes hexadecimal digits and nothing else; no node of ours sends chunk extensions.

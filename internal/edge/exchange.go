@@ -59,6 +59,8 @@ type exchange struct {
 	node   farm.MemberID // that answered
 	status int           // that the visitor got; 0: none yet
 	bytes  int64         // of the answer's body that the visitor got
+
+	download *download // nil: an answer that breaks stays broken
 }
 
 // carry has the request answered by a node, or answers with what stood in the way.
@@ -119,7 +121,7 @@ func (x *exchange) attempt(s *standing) (f fate, stale bool, err error) {
 		return f, false, nil
 	case x.r.Context().Err() != nil:
 		return gone, false, x.r.Context().Err()
-	case f == gone:
+	case f == gone || f == broken:
 		return f, false, err
 	}
 	n.failures.Add(1)
@@ -137,7 +139,7 @@ func (x *exchange) attempt(s *standing) (f fate, stale bool, err error) {
 // trip is a request that is at a node.
 type trip struct {
 	x      *exchange
-	n      *node
+	s      *standing
 	c      *conn
 	a      answer
 	sender *sender
@@ -157,7 +159,7 @@ func (x *exchange) open(s *standing) (*trip, fate, error) {
 	if err != nil {
 		return nil, unseen, err
 	}
-	t := &trip{x: x, n: n, c: c}
+	t := &trip{x: x, s: s, c: c}
 	t.stop = context.AfterFunc(x.r.Context(), c.interrupt)
 	f, err := t.send()
 	if err == nil {
@@ -175,10 +177,10 @@ func (x *exchange) open(s *standing) (*trip, fate, error) {
 func (t *trip) finish(read bool) {
 	sent := t.endSending()
 	if t.stop() && read && sent && !t.a.close && t.a.status != http.StatusSwitchingProtocols && t.c.br.Buffered() == 0 {
-		t.n.pool.put(t.c, t.x.edge.cfg.Now())
+		t.s.node.pool.put(t.c, t.x.edge.cfg.Now())
 		return
 	}
-	t.n.pool.drop(t.c)
+	t.s.node.pool.drop(t.c)
 }
 
 // log writes the access log. It is deferred, and so also runs when the visitor's connection is cut.

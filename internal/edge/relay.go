@@ -46,6 +46,7 @@ func (t *trip) relay() (fate, error) {
 	if all {
 		return whole, nil
 	}
+	x.download = x.downloadOf(a)
 	return t.stream(&b)
 }
 
@@ -102,7 +103,7 @@ func (t *trip) stream(b *body) (fate, error) {
 			return whole, nil
 		}
 		if err != nil {
-			return broken, err
+			return t.goOn(err)
 		}
 		if err := t.x.write(p); err != nil {
 			return gone, err

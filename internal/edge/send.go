@@ -14,7 +14,9 @@ const (
 	// a node that answers without reading it can't block the edge.
 	inlineBytes = 16 << 10
 	// expectTime is how long a node may take to say whether it wants a body that the visitor holds back.
-	expectTime    = time.Second
+	expectTime = time.Second
+	// lastByteTime is how long the sender may take to notice that it is done after the node has answered.
+	lastByteTime  = 10 * time.Millisecond
 	copyBodyBytes = 32 << 10
 )
 
@@ -70,7 +72,9 @@ func (t *trip) receive() (fate, error) {
 		case a.status == http.StatusSwitchingProtocols && x.upgrade == "":
 			return silent, malformed("it switches to a protocol that nobody asked for")
 		case a.status < 200 && a.status != http.StatusSwitchingProtocols:
-			x.inform(&a)
+			if x.status == 0 {
+				x.inform(&a)
+			}
 		default:
 			c.setWaiting(false)
 			c.readBy(time.Time{})
@@ -197,10 +201,12 @@ func (t *trip) endSending() bool {
 	if s == nil {
 		return !t.x.load.expect
 	}
+	timer := time.NewTimer(lastByteTime)
+	defer timer.Stop()
 	select {
 	case <-s.done:
 		return s.visitor == nil && s.node == nil
-	default:
+	case <-timer.C:
 	}
 	t.c.interrupt()
 	if t.x.load.stream {

@@ -21,6 +21,7 @@ func (t *trip) tunnel() (fate, error) {
 		return silent, err
 	}
 	defer visitor.Close()
+	t.stop()                             // net/http ends the request's context when it reads the visitor's half close
 	_ = visitor.SetDeadline(time.Time{}) // those of the server were for a request
 	x.status = http.StatusSwitchingProtocols
 	if err := x.writeSwitch(buffered.Writer, &t.a); err != nil {
