@@ -136,6 +136,10 @@ func (j *Journal) Sink(e farm.Event) {
 	j.wake = make(chan struct{})
 }
 
+// Keep sets how many events are kept on disk, at least, as far as MaxBytes allows; twice as many before the older file
+// goes. 0 is as many as fit.
+func (j *Journal) Keep(events int) { j.file.keep.Store(int64(events)) }
+
 // Faults are the open ones.
 func (j *Journal) Faults() Faults {
 	j.mu.Lock()

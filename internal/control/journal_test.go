@@ -113,6 +113,20 @@ func TestJournalRotates(t *testing.T) {
 	}
 }
 
+func TestJournalKeepsAsManyAsAsked(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.jsonl")
+	j := openTest(t, path, 0)
+	j.Keep(50)
+	for i := range 200 {
+		sink(j, farm.EventFileSent, fmt.Sprint(i))
+		flush(t, j)
+	}
+	p := page(t, openTest(t, path, 0), Query{Limit: MaxPageEvents})
+	if n := len(p.Events); n < 50 || n > 100 || p.Events[n-1].Subject != "199" {
+		t.Errorf("%d events are kept, up to %s; want 50 to 100, up to 199", n, p.Events[n-1].Subject)
+	}
+}
+
 func TestPageReachesBackBeyondMemory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.jsonl")
 	j := openTest(t, path, 0)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -25,10 +26,13 @@ type journalFile struct {
 	path, older string
 	maxBytes    int64
 
-	mu   sync.Mutex // held while names change and while they are opened
-	f    *os.File
-	size int64
-	torn bool // the file may not end with a newline
+	keep atomic.Int64 // events that are kept at least, in both files; 0: as many as fit
+
+	mu     sync.Mutex // held while names change and while they are opened
+	f      *os.File
+	size   int64
+	events int64 // in the newer file
+	torn   bool  // the file does not end with a newline, perhaps
 }
 
 func newJournalFile(path string, maxBytes int64) *journalFile {
@@ -136,12 +140,12 @@ func (f *journalFile) openLocked() error {
 	if err != nil {
 		return err
 	}
-	st, err := file.Stat()
+	old, err := os.ReadFile(f.path) // of at most maxBytes
 	if err != nil {
 		return errors.Join(err, file.Close())
 	}
-	// A newline too many is no harm: an empty line is no event.
-	f.f, f.size, f.torn = file, st.Size(), st.Size() > 0
+	f.f, f.size, f.events = file, int64(len(old)), int64(bytes.Count(old, []byte{'\n'}))
+	f.torn = len(old) > 0 && old[len(old)-1] != '\n'
 	return nil
 }
 
@@ -157,13 +161,15 @@ func (f *journalFile) write(events []Recorded) error {
 			return err
 		}
 	}
-	if f.f == nil || f.size+int64(b.Len()) > f.maxBytes {
+	keep := f.keep.Load()
+	if f.f == nil || f.size+int64(b.Len()) > f.maxBytes || keep > 0 && f.events >= keep {
 		if err := f.rotate(); err != nil {
 			return err
 		}
 	}
 	n, err := f.f.Write(b.Bytes())
 	f.size += int64(n)
+	f.events += int64(len(events))
 	f.torn = err != nil
 	return err
 }
