@@ -14,9 +14,11 @@ import (
 var update = flag.Bool("update", false, "write docs/commands.md and testdata anew")
 
 // quietApp is an app whose output goes to the buffers.
-func quietApp() (a *app, out, err *bytes.Buffer) {
+func quietApp() (a *app, out, err *bytes.Buffer) { return quietAppWith(wired()) }
+
+func quietAppWith(p parts) (a *app, out, err *bytes.Buffer) {
 	out, err = &bytes.Buffer{}, &bytes.Buffer{}
-	return &app{parts: wired(), ui: newUI(out, err, func(string) string { return "" }), where: systemPlaces()}, out, err
+	return &app{parts: p, ui: newUI(out, err, func(string) string { return "" }), where: systemPlaces()}, out, err
 }
 
 // golden compares got with the file, or with -update makes it so.
