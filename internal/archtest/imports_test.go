@@ -1,0 +1,181 @@
+package archtest
+
+import (
+	"strings"
+	"testing"
+)
+
+// ours says who may import whom inside the module: "a, b < c, d" lets c and d import a and b, directly; nothing else
+// follows from it. What is not said is forbidden. Relax a line only with a decision record that says why.
+const ours = `
+	# Level 0: the nouns, and the port to the file system.
+	farm < vfs;
+
+	# Level 1: each knows one thing, and none knows another.
+	farm < chunk, wire, reconcile, config, watch, identity, shell;
+	farm, vfs < index;
+	wire/pb < wire;
+
+	# Level 2: the parts of a member. They never import each other: member connects them.
+	farm, vfs, chunk < scan, install;
+	farm, wire, wire/pb, identity < peer;
+	farm, reconcile < replica;
+	farm, config < reload, control;
+	farm, config, shell < web, edge;
+
+	# Level 3: the composition root.
+	farm, vfs, chunk, wire, reconcile, config, watch, index, identity, shell,
+	scan, install, peer, replica, reload, web, edge, control < member;
+
+	# A farm of its own to look at. It uses the program and the control API, as an admin would.
+	farm < gallery;
+	farm, config, control, gallery < demo;
+
+	# Level 4: commands, flags, output.
+	farm, config, control, member, demo, gallery < cmd/tandem;
+
+	# Tests only: the simulator drives the real engine over virtual disks.
+	farm, vfs, reconcile, scan, install, replica < sim;
+	farm, config, control < test/e2e;
+`
+
+// theirs says the same of libraries, by prefix of their import paths. TESTS are all test files.
+const theirs = `
+	github.com/spf13/cobra < cmd/tandem;
+	github.com/prometheus/client_golang < control;
+	github.com/pelletier/go-toml, github.com/rogpeppe/go-internal/diff, golang.org/x/tools/txtar < config;
+	github.com/bmatcuk/doublestar < config, scan;
+	github.com/zeebo/blake3 < config, scan, install, peer, web, sim;
+	github.com/klauspost/compress < wire;
+	google.golang.org/grpc, google.golang.org/protobuf < wire, wire/pb, peer;
+	github.com/ncruces/go-sqlite3 < index;
+	golang.org/x/sys < vfs, watch, index, scan, install, shell, peer, demo, member;
+	golang.org/x/sync < member, peer, edge;
+	golang.org/x/net/idna < web;
+
+	# The web server stays behind these two; edge is a plain http.Handler.
+	github.com/caddyserver, go.uber.org/zap, github.com/quic-go/quic-go < shell, web;
+
+	go.uber.org/goleak, pgregory.net/rapid, github.com/rogpeppe/go-internal/testscript, github.com/zeebo/blake3, golang.org/x/sys < TESTS;
+`
+
+const tests = "TESTS"
+
+// pure lists packages that decide without doing, and what none of their files may import.
+const pure = `
+	os, os/exec, os/signal, io/fs, syscall, net/http, log, log/slog, math/rand, math/rand/v2, sync, sync/atomic, context < NONE;
+`
+
+var purePackages = []string{"farm", "reconcile", "config", "chunk"}
+
+// allowed maps an importer to what it may import.
+type allowed map[string]map[string]bool
+
+func parseRules(t *testing.T, text string) allowed {
+	t.Helper()
+	rules := allowed{}
+	var clean strings.Builder
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		clean.WriteString(line)
+	}
+	for rule := range strings.SplitSeq(clean.String(), ";") {
+		if strings.TrimSpace(rule) == "" {
+			continue
+		}
+		imported, importers, ok := strings.Cut(rule, "<")
+		if !ok {
+			t.Fatalf("rule %q has no <", rule)
+		}
+		for _, who := range names(importers) {
+			if rules[who] == nil {
+				rules[who] = map[string]bool{}
+			}
+			for _, what := range names(imported) {
+				rules[who][what] = true
+			}
+		}
+	}
+	return rules
+}
+
+func names(list string) []string {
+	var all []string
+	for n := range strings.SplitSeq(list, ",") {
+		all = append(all, strings.TrimSpace(n))
+	}
+	return all
+}
+
+// testOnly tells whether only tests may import the package.
+func testOnly(name string) bool {
+	return name == "sim" || strings.HasSuffix(name, "test") || strings.HasPrefix(name, "test/")
+}
+
+func TestImportsOfOurs(t *testing.T) {
+	rules := parseRules(t, ours)
+	for _, p := range load(t) {
+		for _, f := range p.files {
+			for path, at := range f.imports(t) {
+				name := ruleName(path)
+				if name == "" || rules[p.name][name] {
+					continue
+				}
+				// A contract suite imports the package whose contract it is. Tests use suites, and their own package.
+				suite := testOnly(p.name) && (name == "farm" || strings.HasPrefix(p.name, name+"/") || rules[parent(p.name)][name])
+				test := f.test && (testOnly(name) || name == p.name)
+				if !suite && !test {
+					t.Errorf("%v: %s must not import %s (see the table of imports)", at, p.name, name)
+				}
+			}
+		}
+	}
+}
+
+// parent is the package in whose directory the package lies.
+func parent(name string) string {
+	i := strings.LastIndexByte(name, '/')
+	return name[:max(i, 0)]
+}
+
+func TestImportsOfTheirs(t *testing.T) {
+	rules := parseRules(t, theirs)
+	may := func(who, path string) bool {
+		for prefix := range rules[who] {
+			if path == prefix || strings.HasPrefix(path, prefix+"/") {
+				return true
+			}
+		}
+		return false
+	}
+	for _, p := range load(t) {
+		for _, f := range p.files {
+			for path, at := range f.imports(t) {
+				if first, _, _ := strings.Cut(path, "/"); !strings.Contains(first, ".") || may(p.name, path) {
+					continue // the standard library and ours have no dot in the first element
+				}
+				if !may(tests, path) || !f.test && !testOnly(p.name) && !testOnly(parent(p.name)) {
+					t.Errorf("%v: %s must not import %s (see the table of libraries)", at, p.name, path)
+				}
+			}
+		}
+	}
+}
+
+func TestPurePackagesDoNothing(t *testing.T) {
+	forbidden := parseRules(t, pure)["NONE"]
+	for _, p := range load(t) {
+		for _, name := range purePackages {
+			if p.name != name {
+				continue
+			}
+			for _, f := range p.files {
+				for path, at := range f.imports(t) {
+					if forbidden[path] && !f.test {
+						t.Errorf("%v: %s decides and does nothing, so it must not import %s", at, p.name, path)
+					}
+				}
+			}
+		}
+	}
+}
