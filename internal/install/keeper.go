@@ -1,0 +1,150 @@
+package install
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tandem/internal/farm"
+	"tandem/internal/vfs"
+)
+
+// Source has content that a plan does not bring along.
+type Source interface {
+	// Local lists paths of this folder that are believed to hold the content.
+	Local(farm.Digest) []farm.Path
+	// Fetch opens the content at another member.
+	Fetch(ctx context.Context, d farm.Digest, size int64) (io.ReadCloser, error)
+}
+
+// Config is what a Keeper is told once.
+type Config struct {
+	Folder     farm.FolderID
+	Sink       farm.Sink        // nil: events are dropped
+	Log        *slog.Logger     // nil: nothing is logged
+	Now        func() time.Time // nil: time.Now
+	QuotaBytes int64            // of preserved files; 0: DefaultQuotaBytes
+}
+
+// DefaultQuotaBytes bounds the preserved files of a folder unless the configuration says otherwise.
+const DefaultQuotaBytes = 10 << 30
+
+const (
+	maxLeftovers = 4096 // in staging; beyond it the plan that adds one settles one
+	maxSwaps     = 8    // exchanges in a row while an application keeps replacing the path
+	maxLocals    = 4    // local files tried for one content
+
+	// verifyBytes is the size up to which what was taken out of the tree is always read before it is thrown away.
+	verifyBytes = farm.InlineBytes
+)
+
+// Keeper keeps one folder's tree.
+type Keeper struct {
+	fs      vfs.FS
+	cfg     Config
+	seq     atomic.Uint64 // of names in staging
+	intents *intents      // set by Recover
+	kept    *preserved
+
+	mu        sync.Mutex
+	leftovers []leftover
+
+	parents sync.Mutex // one read-only parent is open to us at a time
+}
+
+// New returns the keeper of the tree in fs. Recover must have returned before anything else is asked of it.
+func New(fs vfs.FS, cfg Config) *Keeper {
+	if cfg.Sink == nil {
+		cfg.Sink = func(farm.Event) {}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.QuotaBytes == 0 {
+		cfg.QuotaBytes = DefaultQuotaBytes
+	}
+	cfg.Log = cfg.Log.With("folder", cfg.Folder)
+	k := &Keeper{fs: fs, cfg: cfg}
+	k.kept = newPreserved(fs, cfg)
+	return k
+}
+
+// Close gives up the log of intents. The tree's FS is the caller's to close.
+func (k *Keeper) Close() error {
+	if k.intents == nil {
+		return nil
+	}
+	return k.intents.close()
+}
+
+// Install brings the path of the plan from what the plan expects to what it wants. src may be nil. It does not sync.
+func (k *Keeper) Install(ctx context.Context, plan farm.Plan, src Source) farm.Installed {
+	if plan.Path.Private() {
+		return fail(plan, farm.Errorf("install", plan.Path.String(), farm.Denied, "lies in Tandem's private area"))
+	}
+	if plan.Path.IsRoot() && (plan.Want.Type != farm.Dir || plan.Expect.Type != farm.Dir) {
+		return fail(plan, farm.Errorf("install", plan.Path.String(), farm.Denied, "the folder's root stays a directory"))
+	}
+	if k.intents == nil {
+		return fail(plan, farm.Errorf("install", plan.Path.String(), farm.Internal, "before Recover"))
+	}
+	at, err := k.look(plan.Path)
+	if err != nil {
+		return fail(plan, err)
+	}
+	if at.there && at.Type == farm.Absent && plan.Expect.Type == farm.Absent {
+		return fail(plan, farm.Errorf("install", plan.Path.String(), farm.Unsupported, "a %s stands there", at.Other))
+	}
+	ok, err := k.asExpected(plan.Path, &at, plan.Expect)
+	if err != nil {
+		return fail(plan, err)
+	}
+	switch want := plan.Want; {
+	case !ok:
+		return end(plan, farm.Changed)
+	case want.Type == farm.Absent && !at.there:
+		return end(plan, farm.Done)
+	case want.Type == farm.Absent && at.Type == farm.Dir:
+		return k.removeDir(plan)
+	case want.Type == farm.Absent:
+		return k.remove(plan, at)
+	case !at.there:
+		return k.create(ctx, plan, src)
+	case want.SameContent(plan.Expect.Attr):
+		return k.setAttr(plan, at)
+	}
+	return k.replace(ctx, plan, at, src)
+}
+
+// end is the result of a plan without more to say.
+func end(plan farm.Plan, o farm.Outcome) farm.Installed {
+	return farm.Installed{Plan: plan, Outcome: o}
+}
+
+// done is the result of a plan that put st there.
+func done(plan farm.Plan, st vfs.Stat) farm.Installed {
+	a := st.Attr()
+	a.Digest, a.Target = plan.Want.Digest, plan.Want.Target
+	return farm.Installed{Plan: plan, Outcome: farm.Done, Stat: st.Fingerprint, Attr: a}
+}
+
+// fail is the result of a plan that met an error.
+func fail(plan farm.Plan, err error) farm.Installed {
+	r := farm.Installed{Plan: plan, Outcome: farm.Failed, Err: err}
+	if e := (*sourceError)(nil); errors.As(err, &e) {
+		r.Outcome = farm.NoSource
+	}
+	return r
+}
+
+// event tells that something happened to the entry p.
+func (k *Keeper) event(id farm.EventID, p farm.Path, message string, fields map[string]string) {
+	k.cfg.Sink(farm.Event{ID: id, Severity: farm.Warning, Folder: k.cfg.Folder, Subject: p.String(), Message: message, Fields: fields})
+}

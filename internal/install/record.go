@@ -1,0 +1,133 @@
+package install
+
+import (
+	"encoding/json"
+	"time"
+	"unicode/utf8"
+
+	"tandem/internal/farm"
+)
+
+// text is a string of any bytes in JSON: plain where it is UTF-8, else as {"base64": ...}.
+type text string
+
+type textBytes struct {
+	Bytes []byte `json:"base64"`
+}
+
+func (t text) MarshalJSON() ([]byte, error) {
+	if utf8.ValidString(string(t)) {
+		return json.Marshal(string(t))
+	}
+	return json.Marshal(textBytes{[]byte(t)})
+}
+
+func (t *text) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, (*string)(t))
+	}
+	var v textBytes
+	err := json.Unmarshal(b, &v)
+	*t = text(v.Bytes)
+	return err
+}
+
+// attrRecord is a farm.Attr on disk.
+type attrRecord struct {
+	Type   string `json:"type"`
+	Mode   uint32 `json:"mode,omitempty"`
+	UID    uint32 `json:"uid"`
+	GID    uint32 `json:"gid"`
+	User   text   `json:"user,omitempty"`
+	Group  text   `json:"group,omitempty"`
+	MTime  int64  `json:"mtime_ns,omitempty"`
+	Size   int64  `json:"size,omitempty"`
+	Digest string `json:"digest,omitempty"`
+	Target text   `json:"target,omitempty"`
+}
+
+func recordOf(a farm.Attr) attrRecord {
+	r := attrRecord{
+		Type: a.Type.String(), Mode: a.Mode, UID: a.Owner.UID, GID: a.Owner.GID, User: text(a.Owner.User),
+		Group: text(a.Owner.Group), MTime: a.MTime, Size: a.Size, Target: text(a.Target),
+	}
+	if !a.Digest.IsZero() {
+		r.Digest = a.Digest.String()
+	}
+	return r
+}
+
+func (r attrRecord) attr() (farm.Attr, error) {
+	a := farm.Attr{
+		Mode: r.Mode, Owner: farm.Owner{UID: r.UID, GID: r.GID, User: string(r.User), Group: string(r.Group)},
+		MTime: r.MTime, Size: r.Size, Target: string(r.Target),
+	}
+	for _, t := range []farm.Type{farm.File, farm.Dir, farm.Symlink} {
+		if r.Type == t.String() {
+			a.Type = t
+		}
+	}
+	if r.Digest == "" {
+		return a, nil
+	}
+	var err error
+	a.Digest, err = farm.ParseDigest(r.Digest)
+	return a, err
+}
+
+// lost names the version that is preserved.
+type lost struct {
+	Dot  farm.Position
+	Time farm.HLC
+}
+
+func lostOf(plan farm.Plan) *lost {
+	if plan.Preserve == nil {
+		return nil
+	}
+	return &lost{plan.Preserve.Version.Dot, plan.Preserve.Version.Time}
+}
+
+type lostRecord struct {
+	Dot  string   `json:"dot"`
+	Time farm.HLC `json:"time"`
+}
+
+func (l *lost) record() *lostRecord {
+	if l == nil {
+		return nil
+	}
+	return &lostRecord{dotText(l.Dot), l.Time}
+}
+
+func (r *lostRecord) lost() (*lost, error) {
+	if r == nil {
+		return nil, nil
+	}
+	dot, err := parseDot(r.Dot)
+	return &lost{dot, r.Time}, err
+}
+
+// dotText is "" for no version: that of a write which nobody has seen has no name.
+func dotText(p farm.Position) string {
+	if p.IsZero() {
+		return ""
+	}
+	return p.String()
+}
+
+func parseDot(s string) (farm.Position, error) {
+	if s == "" {
+		return farm.Position{}, nil
+	}
+	return farm.ParsePosition(s)
+}
+
+// preservedRecord is what stands beside a preserved file.
+type preservedRecord struct {
+	Path   text        `json:"path"`
+	Reason Reason      `json:"reason"`
+	Time   time.Time   `json:"time"`
+	Lost   *lostRecord `json:"version,omitempty"`
+	Attr   attrRecord  `json:"attr"`
+}

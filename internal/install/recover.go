@@ -1,0 +1,192 @@
+package install
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/zeebo/blake3"
+
+	"tandem/internal/farm"
+	"tandem/internal/vfs"
+)
+
+// Recover ends what a crash interrupted and makes the keeper ready. It does by the log of intents what the interrupted
+// plan would have done next: finish if what was taken out of the tree is what was expected, put it back if not. What
+// can't be settled stays in staging, is reported, and does not stop the rest.
+func (k *Keeper) Recover() error {
+	errs := []error{k.kept.load()}
+	begun, err := readIntents(k.fs)
+	if err != nil {
+		return err
+	}
+	staging := farm.MustPath(vfs.StagingDir)
+	list, err := k.fs.ReadDir(staging)
+	if err != nil {
+		return err
+	}
+	live := map[string]entry{}
+	for _, e := range list {
+		k.skipPast(e.Name)
+		if in, ok := begun[e.Name]; ok {
+			live[e.Name] = in
+		}
+	}
+	if k.intents, err = openIntents(k.fs, live); err != nil {
+		return err
+	}
+	for _, name := range sortedKeys(begun) {
+		k.skipPast(name)
+		if e := begun[name]; !e.verified {
+			errs = append(errs, k.resume(e.intent))
+		}
+	}
+	for _, e := range list {
+		name, err := staging.Join(e.Name)
+		if err == nil {
+			err = k.recoverOne(name, begun)
+		}
+		errs = append(errs, err)
+	}
+	k.Sweep(context.Background())
+	return errors.Join(append(errs, k.intents.tidy())...)
+}
+
+// skipPast makes the names given from now on differ from name, which is "kind-number-what".
+func (k *Keeper) skipPast(name string) {
+	if f := strings.Split(name, "-"); len(f) == 3 {
+		if n, err := strconv.ParseUint(f[1], 10, 64); err == nil && n > k.seq.Load() {
+			k.seq.Store(n)
+		}
+	}
+}
+
+// resume ends what left no trace in staging.
+func (k *Keeper) resume(in intent) error {
+	if in.Op != opAttr && in.Op != opParent {
+		return nil
+	}
+	at, err := k.look(in.path)
+	if err != nil || !at.there || at.Type != in.want.Type {
+		return err
+	}
+	if in.Op == opParent {
+		k.closeParent(in, at.Ino)
+		return nil
+	}
+	// Half set: each attribute is the old or the new one, and not all are the old ones.
+	is, was, want := at.Attr(), in.expect, in.want
+	old := is.SameMeta(was) && is.MTime == was.MTime
+	mixed := (is.Mode == was.Mode || is.Mode == want.Mode) && (is.MTime == was.MTime || is.MTime == want.MTime) &&
+		(sameOwner(is, was) || sameOwner(is, want))
+	if old || !mixed {
+		return nil
+	}
+	set := vfs.SetAttr{Ino: at.Ino, Mode: &want.Mode, Owner: &want.Owner}
+	if want.Type != farm.Dir {
+		set.MTime = &want.MTime
+	}
+	return k.fs.SetAttr(in.path, set)
+}
+
+// recoverOne deals with what is in staging under name.
+func (k *Keeper) recoverOne(name farm.Path, begun map[string]entry) error {
+	if strings.HasPrefix(name.Base(), vfs.TempPrefix) {
+		return k.fs.Remove(name)
+	}
+	st, err := k.fs.Lstat(name)
+	if err != nil {
+		return err
+	}
+	is, err := k.contentOf(name, st)
+	if err != nil {
+		return err
+	}
+	e, ok := begun[name.Base()]
+	in := e.intent
+	l := leftover{in: in, stat: st, verify: true}
+	switch {
+	case !ok && madeAs(name, is):
+		return k.discard(name, st.Type)
+	case !ok:
+		l.in = intent{Name: name.Base(), path: unknownPath(name.Base())}
+	case e.verified:
+	case in.Op == opReplace && is.SameContent(in.want):
+		l.in.expect, l.in.lost = in.want, nil // it never came to its path, or was put back from there
+	case is.SameContent(in.expect):
+		if err := k.intents.verified(in.Name); err != nil {
+			return err
+		}
+	case in.Op == opReplace:
+		return k.recoverReplaced(l)
+	default:
+		k.putBackRemoved(in, st)
+		return nil
+	}
+	k.queue(l)
+	return nil
+}
+
+// recoverReplaced deals with what an exchange took out and the plan did not expect: back it goes, if the path still has
+// what it was exchanged with.
+func (k *Keeper) recoverReplaced(l leftover) error {
+	at, err := k.look(l.in.path)
+	if err != nil {
+		return err
+	}
+	if at.there {
+		is, err := k.contentOf(l.in.path, at.Stat)
+		if err != nil && !gone(err) {
+			return err
+		}
+		if err == nil && is.SameContent(l.in.want) {
+			k.putBack(l.in, at.Stat)
+			return nil
+		}
+	}
+	l.in.expect, l.in.lost = farm.Attr{}, nil
+	k.queue(l)
+	return nil
+}
+
+// contentOf is the type and content of what is at p. A directory with entries, and a file that is being written, equal
+// nothing.
+func (k *Keeper) contentOf(p farm.Path, st vfs.Stat) (farm.Attr, error) {
+	a := farm.Attr{Type: st.Type, Size: st.Attr().Size}
+	var err error
+	switch st.Type {
+	case farm.File:
+		a.Digest, _, err = digest(k.fs, p)
+		if farm.KindOf(err) == farm.Unstable {
+			a.Size, err = -1, nil
+		}
+	case farm.Symlink:
+		a.Target, err = k.fs.Readlink(p)
+	case farm.Dir:
+		if !k.childless(p, st) {
+			a.Size = -1
+		}
+	}
+	return a, err
+}
+
+// madeAs tells whether what is in staging under name is what prepare made it as. Equal content is as good: then it is
+// at the path too.
+func madeAs(name farm.Path, is farm.Attr) bool {
+	f := strings.Split(name.Base(), "-")
+	if len(f) != 3 || f[0] != "new" {
+		return false
+	}
+	switch is.Type {
+	case farm.File:
+		return f[2] == hex.EncodeToString(is.Digest[:8])
+	case farm.Symlink:
+		sum := blake3.Sum256([]byte(is.Target))
+		return f[2] == hex.EncodeToString(sum[:8])
+	case farm.Dir:
+		return is.Size == 0
+	}
+	return false
+}
