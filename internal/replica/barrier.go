@@ -16,6 +16,9 @@ func (m *Machine) barrier(id uint64) {
 			b.walks[id] = true
 		}
 	}
+	if m.rescan {
+		b.walks[nextScan] = true
+	}
 	for p, w := range m.work {
 		if m.looking(w) {
 			b.left[p] = true
@@ -39,6 +42,18 @@ func (m *Machine) passBarriers(p farm.Path) {
 		delete(b.left, p)
 	}
 	m.answerBarriers()
+}
+
+// nextScan stands for the scan that is due when the one under way ends.
+const nextScan = -1
+
+func (m *Machine) rescanBegins(id int) {
+	for _, b := range m.barriers {
+		if b.walks[nextScan] {
+			delete(b.walks, nextScan)
+			b.walks[id] = true
+		}
+	}
 }
 
 // passWalk says that a walk has told what it found. What it found is still to be looked at.

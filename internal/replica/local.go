@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"slices"
 	"time"
 
 	"tandem/internal/farm"
@@ -65,12 +66,16 @@ func (m *Machine) observed(in Observed) {
 			m.passBarriers(in.Path)
 		}
 		m.settle(in.Path, w)
+		m.tellParent(in.Path, w)
 	}
 }
 
 // take compares what was seen with the index and writes down what differs. False: the path waits for another first.
 func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
 	if seen.Attr.Same(r.Disk.Attr) {
+		if seen.Attr.Type == farm.Dir && seen.Stat.Ino != r.Disk.Stat.Ino {
+			m.walkFor(r.Path) // another directory has taken its place
+		}
 		if r.Disk.Stat != seen.Stat {
 			r.Disk.Stat = seen.Stat
 			m.db.Put(r)
@@ -90,17 +95,22 @@ func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
 	if r.Disk.Type == farm.Dir && seen.Attr.Type != farm.Dir && m.childrenFirst(r.Path, w) {
 		return false
 	}
-	wasDir := r.Disk.Type == farm.Dir
+	other := seen.Stat.Ino != r.Disk.Stat.Ino || r.Disk.Type != farm.Dir
 	m.write(r, seen)
-	if seen.Attr.Type == farm.Dir && !wasDir {
-		id := m.walk(r.Path, true)
-		for _, b := range m.barriers {
-			if b.left[r.Path] {
-				b.walks[id] = true
-			}
-		}
+	if seen.Attr.Type == farm.Dir && other {
+		m.walkFor(r.Path)
 	}
 	return true
+}
+
+// walkFor walks a directory that is new. Barriers that wait for its own observation wait for what is in it, too.
+func (m *Machine) walkFor(dir farm.Path) {
+	id := m.walk(dir, true)
+	for _, b := range m.barriers {
+		if b.left[dir] {
+			b.walks[id] = true
+		}
+	}
 }
 
 // parentOnDisk tells whether the parent is known to be a directory on disk.
@@ -114,26 +124,45 @@ func (m *Machine) parentOnDisk(p farm.Path) bool {
 }
 
 // childrenFirst has all below a vanished directory looked at before the directory's own deletion is written, so that
-// the feed never deletes a directory that holds something. False: nothing is left there.
+// the feed never deletes a directory that holds something. False: nothing is left there. A child that is only to be
+// installed does not count: it waits for the directory itself.
 func (m *Machine) childrenFirst(dir farm.Path, w *work) bool {
-	var gone []farm.Path
+	var below []farm.Path
+	w.gone = 0
 	for r := range m.db.Under(dir) {
-		if r.Disk.Type != farm.Absent {
-			gone = append(gone, r.Path)
+		if r.Disk.Type == farm.Absent {
+			continue
+		}
+		below = append(below, r.Path)
+		if r.Path.Parent() == dir {
+			m.open(r.Path).tellParent = true
+			w.gone++
 		}
 	}
-	if len(gone) == 0 && m.below[dir] == 0 {
+	if w.gone == 0 {
 		return false
 	}
 	w.phase, w.dirty = forChildren, true
-	for i := len(gone) - 1; i >= 0; i-- {
-		m.dirty(gone[i])
-	}
-	if m.below[dir] == 0 && w.phase == forChildren { // all were settled at once
-		w.phase = idle
-		m.settle(dir, w)
+	for i := len(below) - 1; i >= 0; i-- {
+		m.dirty(below[i])
 	}
 	return true
+}
+
+// tellParent lets a vanished directory go on when the last of its children has been looked at.
+func (m *Machine) tellParent(p farm.Path, w *work) {
+	if !w.tellParent {
+		return
+	}
+	w.tellParent = false
+	pw := m.work[p.Parent()]
+	if pw == nil {
+		return
+	}
+	if pw.gone--; pw.gone == 0 && pw.phase == forChildren {
+		pw.phase = idle
+		m.settle(p.Parent(), pw)
+	}
 }
 
 // write makes a version of what an application did, and tells the others.
@@ -149,7 +178,7 @@ func (m *Machine) write(r farm.Record, seen farm.Observation) {
 	}
 	own := farm.Stamp{Dot: dot, Time: when}
 	d, a := r.Disk, seen.Attr
-	v := farm.Version{Dot: dot, Vector: d.Context.With(dot), Time: when, Content: own, Meta: own, Lost: d.Lost}
+	v := farm.Version{Dot: dot, Vector: d.Context.With(dot), Time: when, Content: own, Meta: own, Lost: m.othersLost(d.Lost)}
 	if a.SameContent(d.Attr) {
 		v.Content = d.Content
 	} else if a.Type == d.Type && a.SameMeta(d.Attr) {
@@ -166,6 +195,12 @@ func (m *Machine) write(r farm.Record, seen farm.Observation) {
 	m.putMeta()
 	m.emit(Push{farm.Change{Entry: e, Content: seen.Content, Sent: m.now}})
 	m.tellConflicts(r.Known, dot)
+}
+
+// othersLost leaves out contents of our own: they have left this disk, so that they are preserved or were overwritten
+// knowingly. That keeps the list to about one position per member, however long members fight over a path.
+func (m *Machine) othersLost(lost []farm.Position) []farm.Position {
+	return slices.DeleteFunc(slices.Clone(lost), func(p farm.Position) bool { return p.Actor.Member == m.meta.Actor.Member })
 }
 
 // asKnown replaces mode and owner that the writer did not touch by those that the farm knows: this file system may be

@@ -203,8 +203,8 @@ func (m *Machine) walked(in Walked) {
 		return
 	}
 	if m.rescan {
-		m.rescan = false
-		m.scan(true)
+		m.rescan, m.scanning = false, true
+		m.rescanBegins(m.walk(farm.Path{}, true))
 		return
 	}
 	m.scanned, m.seeding = true, false

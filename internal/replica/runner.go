@@ -269,18 +269,20 @@ func (r *Runner) Barrier(ctx context.Context) (farm.Position, error) {
 	}
 }
 
-// Open opens content of the folder for another member.
+// Open opens content of the folder for another member: of the path, if the index says that it is there, of any other that
+// has it, or a preserved file.
 func (r *Runner) Open(ctx context.Context, p farm.Path, d farm.Digest) (io.ReadCloser, int64, error) {
-	rc, size, err := r.cfg.Installer.Open(ctx, p, d)
-	if err == nil {
-		return rc, size, nil
+	paths, err := r.cfg.Log.ByDigest(d)
+	if err != nil {
+		return nil, 0, err
 	}
-	paths, lerr := r.cfg.Log.ByDigest(d)
-	if lerr != nil {
-		return nil, 0, lerr
+	if rec, ok, err := r.cfg.Log.Get(p); err == nil && ok && rec.Disk.Digest == d {
+		paths = append([]farm.Path{p}, paths...)
 	}
-	for _, q := range paths {
-		if rc, size, err := r.cfg.Installer.Open(ctx, q, d); err == nil {
+	for _, q := range append(paths, farm.Path{}) { // the root is no file: then only preserved ones count
+		var rc io.ReadCloser
+		var size int64
+		if rc, size, err = r.cfg.Installer.Open(ctx, q, d); err == nil {
 			return rc, size, nil
 		}
 	}

@@ -21,17 +21,19 @@ const (
 
 // work is a path that is not, or may not be, as it should be. Paths at rest have none.
 type work struct {
-	phase   phase
-	dirty   bool   // the disk must be looked at (again)
-	implied bool   // something below needs this path to be a directory
-	full    bool   // a directory could not be removed although the index knows no child: what is in it is not replicated
-	walked  bool   // ... and its children have been looked at
-	tries   int    // failures in a row
-	content []byte // inline content of digest
-	digest  farm.Digest
-	sent    time.Time // when the origin saw the change
-	lows    []farm.Position
-	goal    reconcile.State // what the Install that is out aims at
+	phase      phase
+	dirty      bool   // the disk must be looked at (again)
+	implied    bool   // something below needs this path to be a directory
+	full       bool   // a directory could not be removed although the index knows no child: what is in it is not replicated
+	walked     bool   // ... and its children have been looked at
+	gone       int    // children of a vanished directory that are still to be looked at
+	tellParent bool   // this is one of those
+	tries      int    // failures in a row
+	content    []byte // inline content of digest
+	digest     farm.Digest
+	sent       time.Time // when the origin saw the change
+	lows       []farm.Position
+	goal       reconcile.State // what the Install that is out aims at
 }
 
 // open returns the path's work, making it if there is none.

@@ -1,0 +1,79 @@
+package sim
+
+import (
+	"iter"
+	"maps"
+	"slices"
+
+	"tandem/internal/farm"
+)
+
+// catalogue is an index in memory: what is put is there at once (a commit survives kill -9), and what was there at the
+// last sync survives a power cut.
+type catalogue struct {
+	records map[farm.Path]farm.Record
+	meta    farm.Meta
+
+	synced     map[farm.Path]farm.Record
+	syncedMeta farm.Meta
+}
+
+func newCatalogue() *catalogue {
+	return &catalogue{records: map[farm.Path]farm.Record{}, synced: map[farm.Path]farm.Record{}}
+}
+
+func (c *catalogue) Get(p farm.Path) (farm.Record, bool) { r, ok := c.records[p]; return r, ok }
+func (c *catalogue) Put(r farm.Record)                   { c.records[r.Path] = r }
+func (c *catalogue) Drop(p farm.Path)                    { delete(c.records, p) }
+func (c *catalogue) SetMeta(m farm.Meta)                 { c.meta = m }
+
+func (c *catalogue) Live(dir farm.Path) bool {
+	for p, r := range c.records {
+		if p.IsRoot() || p.Parent() != dir {
+			continue
+		}
+		if r.Disk.Type != farm.Absent || slices.ContainsFunc(r.Known, func(e farm.Entry) bool { return e.Type != farm.Absent }) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *catalogue) Under(dir farm.Path) iter.Seq[farm.Record] {
+	return func(yield func(farm.Record) bool) {
+		for _, p := range slices.SortedFunc(maps.Keys(c.records), farm.Path.Compare) {
+			if p.Under(dir) && !yield(c.records[p]) {
+				return
+			}
+		}
+	}
+}
+
+// Children implements scan's catalogue.
+func (c *catalogue) Children(dir farm.Path) (map[string]farm.Disk, error) {
+	out := map[string]farm.Disk{}
+	for p, r := range c.records {
+		if !p.IsRoot() && p.Parent() == dir && r.Disk.Type != farm.Absent {
+			out[p.Base()] = r.Disk
+		}
+	}
+	return out, nil
+}
+
+func (c *catalogue) byDigest(d farm.Digest) []farm.Path {
+	var ps []farm.Path
+	for r := range c.Under(farm.Path{}) {
+		if r.Disk.Type == farm.File && r.Disk.Digest == d {
+			ps = append(ps, r.Path)
+		}
+	}
+	return ps
+}
+
+func (c *catalogue) sync() {
+	c.synced, c.syncedMeta = maps.Clone(c.records), c.meta
+}
+
+func (c *catalogue) powerCut() {
+	c.records, c.meta = maps.Clone(c.synced), c.syncedMeta
+}

@@ -1,0 +1,268 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"tandem/internal/farm"
+	"tandem/internal/install"
+	"tandem/internal/replica"
+	"tandem/internal/scan"
+	"tandem/internal/vfs"
+)
+
+// crash is what the fault hook panics with to stop a node between two system calls.
+var errCrash = errors.New("crash")
+
+// node is one member: the real machine, keeper and scanner on a disk in memory.
+type node struct {
+	f       *sim
+	id      farm.MemberID
+	skew    time.Duration
+	mem     *vfs.Mem
+	fs      vfs.FS // mem with faults
+	cat     *catalogue
+	keeper  *install.Keeper
+	scanner *scan.Scanner
+	machine *replica.Machine
+
+	up      bool
+	unclean bool    // the last stop was a power cut
+	life    int     // counts starts: answers for an earlier life are lost
+	inCall  bool    // a system call of ours is under way: applications may come between
+	writer  *writer // the application that has a file open
+	told    farm.FolderState
+	telling bool
+}
+
+func (n *node) now() time.Time { return n.f.now.Add(n.skew) }
+
+// start is a boot: recover the disk, resume the index, scan.
+func (n *node) start(clean bool) {
+	n.up = true
+	n.life++
+	meta := n.cat.meta
+	if meta.Actor.Epoch == 0 || !clean {
+		meta.Actor = farm.Actor{Member: n.id, Epoch: max(farm.Epoch(n.now().UnixMilli()), meta.Actor.Epoch+1)}
+		meta.Seq = 0
+	}
+	n.fs = vfs.Fault(n.mem, n.fault)
+	if err := n.fs.Prepare("sim"); err != nil {
+		n.f.failf("%s: prepare: %v", n.id, err)
+		return
+	}
+	n.keeper = install.New(n.fs, install.Config{Folder: "sim", Now: n.now})
+	n.scanner = scan.New(n.fs, scan.Config{Now: n.now})
+	if !n.guard(func() { n.must(n.keeper.Recover()) }) {
+		return
+	}
+	n.machine = replica.New(replica.Config{Folder: "sim", Meta: meta}, n.cat)
+	n.f.logf("%s starts, epoch %d", n.id, meta.Actor.Epoch)
+	n.step(replica.Holders{Members: n.f.ids()})
+	n.step(replica.Start{})
+	n.tick(n.life)
+}
+
+func (n *node) must(err error) {
+	if err != nil {
+		n.f.failf("%s: %v", n.id, err)
+	}
+}
+
+func (n *node) tick(life int) {
+	n.f.after(100*time.Millisecond, func() {
+		if n.up && n.life == life {
+			n.step(replica.Tick{})
+			n.guard(func() { n.keeper.Sweep(context.Background()) })
+			n.tick(life)
+		}
+	})
+}
+
+// guard runs system calls of ours; false: the node died in one of them.
+func (n *node) guard(f func()) (alive bool) {
+	life := n.life
+	defer func() {
+		n.inCall = false
+		if p := recover(); p != nil {
+			if p != any(errCrash) {
+				panic(p)
+			}
+			n.f.kill(n, false)
+			alive = false
+		}
+	}()
+	n.inCall = true
+	f()
+	return n.up && n.life == life
+}
+
+// fault comes between two system calls of ours.
+func (n *node) fault(op vfs.Op) error {
+	if !n.inCall || n.f.calm {
+		return nil
+	}
+	if n.f.chance(n.f.opt.RacePercent) {
+		n.inCall = false
+		n.f.application(n)
+		n.inCall = true
+	}
+	if n.f.opt.Crashes && n.f.chance(0.05) {
+		n.f.logf("%s dies in %s %s", n.id, op.Name, op.Path)
+		panic(errCrash)
+	}
+	return nil
+}
+
+// later does something as this life of the node, after a while.
+func (n *node) later(lo, hi time.Duration, do func()) {
+	life := n.life
+	n.f.after(n.f.between(lo, hi), func() {
+		if n.up && n.life == life {
+			do()
+		}
+	})
+}
+
+func (n *node) step(in replica.Input) {
+	if !n.up {
+		return
+	}
+	for _, e := range n.machine.Step(n.now(), in) {
+		n.execute(e)
+	}
+	n.tell()
+}
+
+func (n *node) state() farm.FolderState { return n.machine.State() }
+
+// tell sends heartbeats, soon after a change.
+func (n *node) tell() {
+	if n.telling || !n.up {
+		return
+	}
+	s := n.state()
+	if s.Known.Equal(n.told.Known) && s.Applied.Equal(n.told.Applied) && s.Durable.Equal(n.told.Durable) && s.Actor == n.told.Actor {
+		return
+	}
+	n.telling = true
+	life := n.life
+	n.f.after(n.f.between(0, 5*time.Millisecond), func() {
+		n.telling = false
+		if !n.up || n.life != life {
+			return
+		}
+		n.told = n.state()
+		for _, o := range n.f.linked(n) {
+			n.f.messages--
+			n.f.wire(n, o).send(n.f, replica.PeerState{Peer: n.id, State: n.told})
+		}
+	})
+}
+
+func (n *node) execute(e replica.Effect) {
+	const us, ms = time.Microsecond, time.Millisecond
+	switch e := e.(type) {
+	case replica.Examine:
+		n.later(20*us, 3*ms, func() {
+			var seen farm.Observation
+			var err error
+			if n.guard(func() { seen, err = n.scanner.Examine(context.Background(), e.Path, e.Prior) }) {
+				n.later(10*us, ms, func() { n.step(replica.Observed{Path: e.Path, Seen: seen, Err: err}) })
+			}
+		})
+	case replica.Install:
+		n.later(20*us, 5*ms, func() {
+			var done farm.Installed
+			if n.guard(func() { done = n.keeper.Install(context.Background(), e.Plan, source{n, e.Plan.Path}) }) {
+				n.f.logf("%s install %s %s: %s", n.id, e.Plan.Want.Type, e.Plan.Path, done.Outcome)
+				if done.Err != nil {
+					n.f.logf("%s   %s: %v", n.id, e.Plan.Want.Digest.Short(), done.Err)
+				}
+				n.later(10*us, ms, func() { n.step(replica.Installed{Installed: done}) })
+			}
+		})
+	case replica.Walk:
+		n.later(ms, 20*ms, func() { n.walk(e) })
+	case replica.Push:
+		for _, o := range n.f.linked(n) {
+			if n.f.calm || !n.f.chance(n.f.opt.DropPercent) {
+				n.f.wire(n, o).send(n.f, replica.Arrived{From: n.id, Change: e.Change})
+			}
+		}
+	case replica.Want:
+		n.f.wire(n, n.f.node(e.To)).send(n.f, replica.Wanted{From: n.id, Known: e.Known})
+	case replica.Stream:
+		n.later(100*us, 10*ms, func() { n.stream(e) })
+	case replica.Sync:
+		n.later(ms, 30*ms, func() {
+			n.must(n.mem.Sync())
+			n.cat.sync()
+			n.f.oracle.synced(n)
+			n.step(replica.Synced{Upto: e.Upto})
+		})
+	case replica.Sweep:
+		n.later(ms, 10*ms, func() { n.propose() })
+	case replica.Raise:
+		n.f.logf("%s event %s %s", n.id, e.Event.ID, e.Event.Subject)
+	}
+}
+
+func (n *node) walk(e replica.Walk) {
+	var found []farm.Path
+	var err error
+	if !n.guard(func() {
+		err = n.scanner.Walk(context.Background(), e.Dir, n.cat, func(p farm.Path) error {
+			found = append(found, p)
+			return nil
+		})
+	}) {
+		return
+	}
+	n.step(replica.Dirty{Paths: found})
+	n.step(replica.Walked{ID: e.ID, Dir: e.Dir, Err: err})
+}
+
+// stream answers a Want, as the runner does.
+func (n *node) stream(e replica.Stream) {
+	w := n.f.wire(n, n.f.node(e.To))
+	for r := range n.cat.Under(farm.Path{}) {
+		for _, k := range r.Known {
+			if !e.Known.Covers(k.Version.Dot) {
+				w.send(n.f, replica.Arrived{From: n.id, Change: farm.Change{Entry: k}})
+			}
+		}
+	}
+	w.send(n.f, replica.Had{From: n.id, Upto: e.Upto})
+}
+
+func (n *node) propose() {
+	var ps []farm.Path
+	for r := range n.cat.Under(farm.Path{}) {
+		if r.Disk.Type == farm.Absent {
+			ps = append(ps, r.Path)
+		}
+	}
+	n.step(replica.Expire{Paths: ps})
+}
+
+// source finds content on the own disk and on those of linked nodes.
+type source struct {
+	n    *node
+	path farm.Path
+}
+
+func (s source) Local(d farm.Digest) []farm.Path { return s.n.cat.byDigest(d) }
+
+func (s source) Fetch(ctx context.Context, d farm.Digest, _ int64) (io.ReadCloser, error) {
+	for _, o := range s.n.f.linked(s.n) {
+		for _, p := range append(o.cat.byDigest(d), farm.Path{}) { // the root is no file: then only preserved ones count
+			if rc, _, err := o.keeper.Open(ctx, p, d); err == nil {
+				return rc, nil
+			}
+		}
+	}
+	return nil, farm.Errorf("fetch", s.path.String(), farm.Unavailable, "nobody has it")
+}

@@ -1,0 +1,127 @@
+package sim
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"tandem/internal/farm"
+)
+
+// value is a content at a path. Contents are unique, so a value is one act of one application.
+type value struct {
+	path    farm.Path
+	content string
+}
+
+// oracle knows what applications did and saw.
+type oracle struct {
+	f       *sim
+	closed  map[value]bool // written, closed and never replaced unseen
+	over    map[value]bool // replaced, renamed or deleted by an application that had it before its eyes
+	touched map[value]bool // came back by rename, or had its mode changed: it may beat a concurrent deletion
+	partial map[value]bool // was on disk while its writer had not closed it
+	excused map[value]bool // its writer's power was cut before it was durable
+	since   map[farm.MemberID][]value
+}
+
+func newOracle(f *sim) *oracle {
+	return &oracle{f: f, closed: map[value]bool{}, over: map[value]bool{}, touched: map[value]bool{},
+		partial: map[value]bool{}, excused: map[value]bool{}, since: map[farm.MemberID][]value{}}
+}
+
+// wrote says that an application on n closed a content.
+func (o *oracle) wrote(n *node, p farm.Path, content string) {
+	v := value{p, content}
+	if o.closed[v] {
+		o.touched[v] = true
+		delete(o.over, v)
+	}
+	o.closed[v] = true
+	o.since[n.id] = append(o.since[n.id], v)
+}
+
+// replaced says that an application on n made a content that it saw go away.
+func (o *oracle) replaced(n *node, p farm.Path, content string) {
+	v := value{p, content}
+	o.over[v] = true
+	o.since[n.id] = append(o.since[n.id], v)
+}
+
+// synced says that all that n has done so far survives a power cut.
+func (o *oracle) synced(n *node) { delete(o.since, n.id) }
+
+// cut says that what n did since its last sync may be undone.
+func (o *oracle) cut(n *node) {
+	for _, v := range o.since[n.id] {
+		o.excused[v] = true
+	}
+	delete(o.since, n.id)
+}
+
+// check compares what is there with what must be there, when all is at rest.
+func (o *oracle) check() error {
+	first := o.f.nodes[0]
+	want := first.tree()
+	for _, n := range o.f.nodes[1:] {
+		if got := n.tree(); !maps.Equal(want, got) {
+			return fmt.Errorf("I1: %s and %s differ:\n%s", first.id, n.id, diff(want, got))
+		}
+	}
+	current := first.contents()
+	kept, err := o.preserved()
+	if err != nil {
+		return err
+	}
+	for v := range o.closed {
+		if o.over[v] || o.excused[v] || current[v.path] == v.content || kept[v] > 0 {
+			continue
+		}
+		return fmt.Errorf("I2, I6: %q at %s is gone: not current (%q), overwritten by nobody who saw it, not preserved",
+			v.content, v.path, current[v.path])
+	}
+	for p, content := range current {
+		v := value{p, content}
+		switch {
+		case !o.closed[v] && !o.partial[v]:
+			return fmt.Errorf("I4: %q at %s was never written there", content, p)
+		case o.over[v] && !o.touched[v] && !o.excused[v]:
+			return fmt.Errorf("I5: %q at %s was overwritten or deleted and is back", content, p)
+		}
+	}
+	return nil
+}
+
+// preserved counts preserved copies of each value over all nodes. More than one of a value is a violation.
+func (o *oracle) preserved() (map[value]int, error) {
+	kept := map[value]int{}
+	for _, n := range o.f.nodes {
+		list, err := n.keeper.List()
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range list {
+			v := value{k.Path, n.preservedContent(k)}
+			if kept[v]++; kept[v] > 1 && !o.touched[v] && !o.excused[v] {
+				return nil, fmt.Errorf("I10: %q at %s is preserved %d times", v.content, v.path, kept[v])
+			}
+		}
+	}
+	return kept, nil
+}
+
+func diff(a, b map[string]string) string {
+	var s strings.Builder
+	for _, p := range slices.Sorted(maps.Keys(a)) {
+		if b[p] != a[p] {
+			fmt.Fprintf(&s, "  %s: %s | %s\n", p, a[p], b[p])
+		}
+	}
+	for _, p := range slices.Sorted(maps.Keys(b)) {
+		if _, ok := a[p]; !ok {
+			fmt.Fprintf(&s, "  %s: nothing | %s\n", p, b[p])
+		}
+	}
+	return s.String()
+}

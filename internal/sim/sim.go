@@ -1,0 +1,212 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"tandem/internal/farm"
+	"tandem/internal/vfs"
+)
+
+// Options of one run. The zero value of a percentage turns that fault off.
+type Options struct {
+	Seed        uint64
+	Nodes       int
+	Operations  int           // of applications, over all nodes
+	Pace        time.Duration // between two of them, on the average
+	RacePercent float64       // an application writes between two system calls of ours
+	DropPercent float64       // a live push is dropped, as by a full queue
+	LostPercent float64       // a notification is lost; a rescan follows
+	Partitions  bool
+	Crashes     bool // kill -9
+	PowerCuts   bool
+	Skew        bool // clocks are up to an hour apart
+}
+
+// Mix derives varied options from a seed.
+func Mix(seed uint64) Options {
+	return Options{
+		Seed: seed, Nodes: 2 + int(seed%3), Operations: 120, Pace: time.Duration(1+seed%40) * time.Millisecond,
+		RacePercent: []float64{0, 2, 10}[seed/3%3], DropPercent: []float64{0, 5}[seed/2%2], LostPercent: []float64{0, 3}[seed/5%2],
+		Partitions: seed%4 != 0, Crashes: seed%3 == 1, PowerCuts: seed%7 == 3, Skew: seed%5 == 2,
+	}
+}
+
+type sim struct {
+	*world
+	opt      Options
+	nodes    []*node
+	wires    map[[2]farm.MemberID]*wire
+	oracle   *oracle
+	values   int
+	messages int // besides heartbeats
+	calm     bool
+	err      error
+}
+
+// Run plays a seed to its end and returns its trace. The error names the invariant that does not hold.
+func Run(opt Options) (trace string, err error) {
+	f := &sim{world: newWorld(opt.Seed), opt: opt, wires: map[[2]farm.MemberID]*wire{}}
+	f.oracle = newOracle(f)
+	f.build()
+	f.play()
+	if f.err == nil {
+		f.err = f.settle()
+	}
+	if f.err == nil {
+		f.err = f.oracle.check()
+	}
+	if f.err == nil {
+		f.err = f.echo()
+	}
+	return f.trace.String(), f.err
+}
+
+func (f *sim) failf(format string, args ...any) {
+	if f.err == nil {
+		f.err = fmt.Errorf(format, args...)
+	}
+}
+
+func (f *sim) build() {
+	for i := range f.opt.Nodes {
+		n := &node{f: f, id: farm.MemberID(rune('a' + i)), cat: newCatalogue()}
+		if f.opt.Skew {
+			n.skew = f.between(-time.Hour, time.Hour)
+		}
+		n.mem = vfs.NewMem(vfs.MemConfig{Now: n.now})
+		f.nodes = append(f.nodes, n)
+	}
+	for _, a := range f.nodes {
+		for _, b := range f.nodes {
+			if a != b {
+				f.wires[[2]farm.MemberID{a.id, b.id}] = &wire{from: a, to: b}
+			}
+		}
+	}
+	for _, n := range f.nodes {
+		n.start(true)
+	}
+	f.linkAll()
+}
+
+func (f *sim) linkAll() {
+	for i, a := range f.nodes {
+		for _, b := range f.nodes[i+1:] {
+			f.link(a, b, true)
+		}
+	}
+}
+
+func (f *sim) ids() []farm.MemberID {
+	var ids []farm.MemberID
+	for _, n := range f.nodes {
+		ids = append(ids, n.id)
+	}
+	return ids
+}
+
+func (f *sim) node(id farm.MemberID) *node { return f.nodes[id[0]-'a'] }
+
+// play lets applications work and faults happen.
+func (f *sim) play() {
+	at := time.Duration(0)
+	for range f.opt.Operations {
+		at += f.between(0, 2*f.opt.Pace)
+		f.after(at, func() { f.application(pick(f.world, f.nodes)) })
+	}
+	end := f.now.Add(at + 100*time.Millisecond)
+	for f.now.Before(end) && f.err == nil {
+		f.run(f.now.Add(f.between(0, 20*f.opt.Pace)))
+		f.trouble()
+	}
+}
+
+// trouble makes at most one fault happen.
+func (f *sim) trouble() {
+	a, b := pick(f.world, f.nodes), pick(f.world, f.nodes)
+	switch what := f.rng.IntN(10); {
+	case what < 3 && f.opt.Partitions && a != b:
+		f.link(a, b, false)
+	case what < 5 && a != b:
+		f.link(a, b, true)
+	case what == 5 && f.opt.Crashes && a.up:
+		f.kill(a, false)
+	case what == 6 && f.opt.PowerCuts && a.up:
+		f.kill(a, true)
+	case what >= 7 && !a.up:
+		a.start(!a.unclean)
+	}
+}
+
+// kill stops a node at once: kill -9, or a power cut that also undoes what was not synced.
+func (f *sim) kill(n *node, power bool) {
+	if !n.up {
+		return
+	}
+	f.logf("%s is killed, power cut: %v", n.id, power)
+	n.up = false
+	n.life++
+	for _, o := range f.nodes {
+		if o != n {
+			f.link(n, o, false)
+		}
+	}
+	n.mem.Crash()
+	n.unclean = power
+	if power {
+		f.oracle.cut(n)
+		n.loseHandles()
+		n.mem.PowerCut()
+		n.cat.powerCut()
+	}
+}
+
+// settle ends all faults and waits until nothing is under way. What does not come to rest is an error.
+func (f *sim) settle() error {
+	f.closeHandles()
+	f.calm = true
+	for _, n := range f.nodes {
+		if !n.up {
+			n.start(!n.unclean)
+		}
+	}
+	f.linkAll()
+	for limit := f.now.Add(5 * time.Minute); f.now.Before(limit) && f.err == nil; {
+		f.run(f.now.Add(500 * time.Millisecond))
+		if f.atRest() {
+			return nil
+		}
+	}
+	if f.err != nil {
+		return f.err
+	}
+	var s string
+	for _, n := range f.nodes {
+		st := n.state()
+		s += fmt.Sprintf("\n  %s: waiting %d, trusted %v, known %v, applied %v", n.id, n.machine.Waiting(), n.machine.Trusted(), st.Known, st.Applied)
+	}
+	return fmt.Errorf("I1: not at rest after five minutes:%s", s)
+}
+
+func (f *sim) atRest() bool {
+	known := f.nodes[0].state().Known
+	for _, n := range f.nodes {
+		s := n.state()
+		if n.machine.Waiting() > 0 || !n.machine.Trusted() || !s.Known.Equal(known) || !s.Applied.Equal(known) || !s.Durable.Equal(known) {
+			return false
+		}
+	}
+	return true
+}
+
+// echo checks that silence follows: no messages, no versions (I7).
+func (f *sim) echo() error {
+	f.run(f.now.Add(2 * time.Second))
+	before, known := f.messages, f.nodes[0].state().Known
+	f.run(f.now.Add(20 * time.Second))
+	if f.messages != before || !f.nodes[0].state().Known.Equal(known) {
+		return fmt.Errorf("I7: %d messages after all was at rest", f.messages-before)
+	}
+	return nil
+}
