@@ -54,7 +54,7 @@ func (r *Reloader) Update(ctx context.Context, message string, change func(files
 	// What Parse only warns of does not belong into a revision.
 	files = maps.Clone(files)
 	maps.DeleteFunc(files, func(name string, _ []byte) bool { return !config.IsShared(name) })
-	if sameFiles(files, head.Files) {
+	if !head.Digest.IsZero() && sameFiles(files, head.Files) {
 		return head, nil
 	}
 	var parents []farm.Digest

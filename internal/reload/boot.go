@@ -109,7 +109,8 @@ func (r *Reloader) know(is snapshot) {
 	if r.written.Digest.IsZero() {
 		for _, header := range r.store.all() {
 			if rev, err := r.store.load(header.Digest); err == nil && sameFiles(rev.Files, is.files) {
-				r.setWritten(rev)
+				r.written = rev
+				r.keepWritten()
 				break
 			}
 		}
@@ -122,13 +123,9 @@ func (r *Reloader) know(is snapshot) {
 	r.handled = snapshot{files: r.written.Files}
 }
 
-// setWritten remembers which revision's files are in the configuration directory.
-func (r *Reloader) setWritten(rev config.Revision) {
-	if r.written.Digest == rev.Digest {
-		return
-	}
-	r.written = rev
-	if err := writeAtomic(r.cfg.StateDir, filepath.Join(r.cfg.StateDir, writtenFile), rev.Encode()); err != nil {
+// keepWritten remembers, for the next boot, which revision's files are in the configuration directory.
+func (r *Reloader) keepWritten() {
+	if err := writeAtomic(r.cfg.StateDir, filepath.Join(r.cfg.StateDir, writtenFile), r.written.Encode()); err != nil {
 		r.cfg.Log.Error("what was written can't be remembered", "err", err)
 	}
 }

@@ -44,6 +44,6 @@
 //
 // # Concurrency
 //
-// All methods may be called by any goroutine, and by parts while they prepare; but Apply, Update, Check and Boot, which
-// wait for each other and for Run, must not be called by a part. The state that is read is swapped as a whole.
+// All methods may be called by any goroutine, and by parts while they prepare; but Apply, Update, Check, Boot and
+// Revision, which wait for each other and for Run, must not be called by a part or a sink. The state that is read is swapped as a whole.
 package reload

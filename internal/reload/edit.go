@@ -88,10 +88,11 @@ func (r *Reloader) edit(ctx context.Context, is snapshot) {
 		r.refuse(faultsOf(err))
 		return
 	}
-	r.setWritten(rev)
+	r.written = rev
 	r.heal(farm.EventConfigRefused, &r.refused, "the configuration checks now")
 	r.publish(func(s *state) { s.refused = nil })
 	r.enliven(ctx, rev, p)
+	r.keepWritten() // not before it is live: that comes first
 }
 
 // check makes a revision of files and prepares it. If the error is nil, the revision is in the store, and what was

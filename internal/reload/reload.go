@@ -17,12 +17,12 @@ import (
 // Config is what a Reloader needs. The directories are made when they are missing.
 type Config struct {
 	Self        farm.MemberID
-	ConfigDir   string // that admins edit: farm.toml, sites/*.caddy
-	RevisionDir string // the replicated folder .farm
-	StateDir    string // of the member; last good revisions are kept here
-	Parts       []Part // in the order in which they prepare and commit
-	Found       bool   // may make the first revision of a farm; false on a member that joins one, lest it brings its own
-	Sink        farm.Sink
+	ConfigDir   string    // that admins edit: farm.toml, sites/*.caddy
+	RevisionDir string    // the replicated folder .farm
+	StateDir    string    // of the member; last good revisions are kept here
+	Parts       []Part    // in the order in which they prepare and commit
+	Found       bool      // may make the first revision of a farm; false on a member that joins one, lest it brings its own
+	Sink        farm.Sink // must not call methods that wait (see the package's Concurrency)
 	Log         *slog.Logger
 	Now         func() time.Time // nil: time.Now
 }

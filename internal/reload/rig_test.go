@@ -105,7 +105,7 @@ type rig struct {
 
 func newRig(t *testing.T, name farm.MemberID) *rig {
 	t.Helper()
-	g := &rig{t: t, dir: t.TempDir()}
+	g := &rig{t: t, dir: tempDir(t)}
 	g.cfg = Config{
 		Self:        name,
 		ConfigDir:   filepath.Join(g.dir, "config"),
@@ -120,6 +120,17 @@ func newRig(t *testing.T, name farm.MemberID) *rig {
 	}
 	g.restart()
 	return g
+}
+
+// tempDir is in memory where that can be: these tests sync thousands of files.
+func tempDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "tandem-reload-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	return dir
 }
 
 // restart is what a new process begins with.

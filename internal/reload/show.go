@@ -83,7 +83,16 @@ func (r *Reloader) show(ctx context.Context) {
 			return
 		}
 	}
-	r.setWritten(head)
+	// The names must be safe before the note that says what they hold: else a power cut would make an edit of the former
+	// revision out of the two.
+	for _, dir := range []string{r.cfg.ConfigDir, filepath.Join(r.cfg.ConfigDir, config.SitesDir)} {
+		if err := syncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			r.cfg.Log.Error("the configuration directory can't be synced", "path", dir, "err", err)
+			return
+		}
+	}
+	r.written = head
+	r.keepWritten()
 	is, err := r.dir.read()
 	if err != nil {
 		return
@@ -152,12 +161,8 @@ func (r *Reloader) replace(name string, expect, want content) error {
 	}
 	var temp string
 	if want.exists {
-		mode := fileMode
-		if info, err := os.Stat(path); err == nil {
-			mode = info.Mode().Perm()
-		}
 		var err error
-		if temp, err = writeTemp(dir, want.data, mode); err != nil {
+		if temp, err = writeLike(path, want.data); err != nil {
 			return err
 		}
 		defer os.Remove(temp) // fails when it was renamed, which is meant
@@ -173,7 +178,24 @@ func (r *Reloader) replace(name string, expect, want content) error {
 	if is, err := os.ReadFile(displaced); err != nil || !bytes.Equal(is, expect.data) {
 		return errors.Join(errSaved, err, os.Rename(displaced, path))
 	}
-	return syncDir(dir)
+	return nil
+}
+
+// writeLike makes a temporary file beside path that holds data, with the mode and owner of the file at path; if there is
+// none, with the owner of the directory.
+func writeLike(path string, data []byte) (string, error) {
+	mode := fileMode
+	like, err := os.Stat(path)
+	if err == nil {
+		mode = like.Mode().Perm()
+	} else if like, err = os.Stat(filepath.Dir(path)); err != nil {
+		return "", err
+	}
+	temp, err := writeTemp(filepath.Dir(path), data, mode)
+	if err == nil {
+		giveTo(like, temp)
+	}
+	return temp, err
 }
 
 // placeNew gives a file its name, if nobody has made one of that name meanwhile.
@@ -188,11 +210,9 @@ func placeNew(temp, path string) error {
 		if _, err := os.Lstat(path); err == nil {
 			return errSaved
 		}
-		if err := os.Rename(temp, path); err != nil {
-			return err
-		}
+		return os.Rename(temp, path)
 	}
-	return syncDir(filepath.Dir(path))
+	return nil
 }
 
 // takeAway keeps the file under the name displaced and puts temp in its place; without a temp, nothing.
