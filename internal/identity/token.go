@@ -78,6 +78,18 @@ func ParseToken(text string) (Token, error) {
 	return t, nil
 }
 
+// CheckCA tells whether ca (PEM) is the farm that the token is for. Error farm.Denied if not.
+func (t Token) CheckCA(ca []byte) error {
+	cert, err := decodeCert(ca)
+	if err != nil {
+		return farm.Errorf("check CA", "", farm.Invalid, "%w", err)
+	}
+	if Fingerprint(cert) != t.Pin {
+		return farm.Errorf("check CA", "", farm.Denied, "it is not the farm that the token is for")
+	}
+	return nil
+}
+
 func checkAddresses(list []string) error {
 	if len(list) == 0 || len(list) > maxAddresses {
 		return fmt.Errorf("%d addresses: want 1 to %d", len(list), maxAddresses)

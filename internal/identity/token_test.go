@@ -58,6 +58,21 @@ func TestTokenText(t *testing.T) {
 	}
 }
 
+func TestCheckCA(t *testing.T) {
+	c := newClock()
+	id := createFarm(t, c, "web1")
+	tok := Token{Pin: id.Farm()}
+	if err := tok.CheckCA(id.CA()); err != nil {
+		t.Error(err)
+	}
+	if err := tok.CheckCA(createFarm(t, c, "web1").CA()); farm.KindOf(err) != farm.Denied {
+		t.Errorf("another farm's: %v", err)
+	}
+	if err := tok.CheckCA(nil); farm.KindOf(err) != farm.Invalid {
+		t.Errorf("none: %v", err)
+	}
+}
+
 func FuzzParseToken(f *testing.F) {
 	f.Add(Token{Addresses: []string{"a:1"}, Pin: "sha256:" + strings.Repeat("00", 32), ID: strings.Repeat("00", 8),
 		Secret: make([]byte, 20)}.String())

@@ -19,7 +19,10 @@ type memoryWorld struct{ *peer.Net }
 func (w memoryWorld) Hub(cfg peer.Config) *peer.Hub { return w.Net.Hub(complete(cfg)) }
 
 func complete(cfg peer.Config) peer.Config {
-	cfg.Farm, cfg.Log = "sha256:f", slog.New(slog.DiscardHandler)
+	cfg.Log = slog.New(slog.DiscardHandler)
+	if cfg.Farm == "" {
+		cfg.Farm = "sha256:f"
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}

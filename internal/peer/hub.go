@@ -2,9 +2,8 @@ package peer
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -48,10 +47,7 @@ func New(cfg Config) *Hub {
 
 func newHub(cfg Config, n network) *Hub {
 	h := &Hub{cfg: cfg, net: n, notices: newNotices(cfg.Sink, cfg.Now), links: make(map[farm.MemberID]*link),
-		joins: make(chan struct{}, maxJoins)}
-	var nonce [8]byte
-	_, _ = rand.Read(nonce[:]) // never fails
-	h.boot = binary.LittleEndian.Uint64(nonce[:])
+		joins: make(chan struct{}, maxJoins), boot: rand.Uint64()}
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	addr := func() net.Addr { return hostPort(n.address()) }
 	h.calls, h.knocks, h.http = newQueueListener(httpBacklog, addr), newQueueListener(maxJoins, addr), newQueueListener(httpBacklog, addr)
@@ -193,18 +189,11 @@ func (h *Hub) live(op string, m farm.MemberID) (*session, error) {
 
 // Send queues Changes, a Want or a Have for a member and never blocks. It returns false if there is no session or the
 // queue is full; the message is dropped then, and the receiver finds the gap. The message must not be changed any more.
-// A State replaces one that still waits and is never dropped.
+// A State goes through SetState.
 func (h *Hub) Send(to farm.MemberID, m wire.Message) bool {
 	s, err := h.live("send", to)
 	if err != nil {
 		return false
-	}
-	if st, ok := m.(wire.State); ok {
-		f, err := wire.Encode(st)
-		if err == nil {
-			s.offer(f)
-		}
-		return err == nil
 	}
 	if !s.out.push(m) {
 		s.link.gaps.Add(1)
@@ -224,19 +213,19 @@ func (h *Hub) SendWait(ctx context.Context, to farm.MemberID, m wire.Message) er
 }
 
 // SetState is what this member says of itself. It is sent to all at once and to every new session first; where the
-// wire is busy only the latest is sent. Error farm.Invalid if it does not fit into a frame; the last one stays then.
-func (h *Hub) SetState(st farm.MemberState) error {
+// wire is busy only the latest is sent. One that does not fit into a frame is logged and the last one stays.
+func (h *Hub) SetState(st farm.MemberState) {
 	f, err := wire.Encode(wire.State{MemberState: st})
 	if err != nil {
-		return err
+		h.cfg.Log.Error("the state of this member can't be sent", "err", err)
+		return
 	}
 	h.state.Store(f)
 	for _, l := range h.allLinks() {
 		if s := l.current(); s != nil {
-			s.offer(f)
+			token(s.changed)
 		}
 	}
-	return nil
 }
 
 // dial opens a connection that is closed when the member is removed.
@@ -257,17 +246,12 @@ func (h *Hub) take(c *Conn) {
 		h.knocks.deliver(c)
 		return
 	}
-	if c.member == h.cfg.Self {
-		h.twin(c.member)
-		_ = c.Close() // nobody is left to tell
-		return
-	}
 	l := h.link(c.member)
 	if l == nil || l.track(c) != nil {
 		_ = c.Close() // not a member yet, or no more: it dials again
 		return
 	}
-	l.dialNow() // who reaches us can most likely be reached
+	l.reached()
 	switch c.protocol {
 	case protoMembers:
 		h.calls.deliver(c)

@@ -56,11 +56,7 @@ func (d *door) Join(ctx context.Context, q *pb.JoinRequest) (*pb.JoinReply, erro
 }
 
 func (h *Hub) tokenRefused(remote string, name farm.MemberID, err error) {
-	host, _, splitErr := net.SplitHostPort(remote)
-	if splitErr != nil {
-		host = remote
-	}
-	h.notices.raise(farm.Event{ID: farm.EventTokenRefused, Severity: farm.Warning, Subject: host,
+	h.notices.raise(farm.Event{ID: farm.EventTokenRefused, Severity: farm.Warning, Subject: hostOf(remote),
 		Message: "it wanted to join as " + string(name) + ": " + err.Error(), Next: "make a new token with `tandem invite`"})
 }
 
@@ -73,7 +69,7 @@ func Join(ctx context.Context, t identity.Token, q wire.JoinRequest, now func() 
 	for _, address := range t.Addresses {
 		reply, err := joinAt(ctx, address, identity.PinTLS(t.Pin, protoJoin, now), q)
 		if err == nil {
-			return reply, nil
+			return reply, t.CheckCA(reply.CA)
 		}
 		if farm.KindOf(err) != farm.Unavailable {
 			return wire.JoinReply{}, err

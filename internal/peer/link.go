@@ -43,6 +43,7 @@ type link struct {
 	greeting *greeting // the one session that is about to become live
 	session  *session  // live, or live until a moment ago
 	asked    bool      // session is being asked for a sign of life
+	unheard  bool      // the last dial did not get through
 	wasUp    bool
 	skewed   bool
 	conns    map[*Conn]struct{}
@@ -70,12 +71,21 @@ func newLink(h *Hub, m Member) *link {
 		conns: make(map[*Conn]struct{})}
 }
 
+// reached ends the pause between two dials when the other side has dialled us: it can most likely be reached now. It
+// does so only if the last dial did not get through, or two who refuse each other would go on without a pause.
+func (l *link) reached() {
+	l.mu.Lock()
+	unheard := l.unheard
+	l.unheard = false
+	l.mu.Unlock()
+	if unheard {
+		l.dialNow()
+	}
+}
+
 // dialNow ends the pause between two dials.
 func (l *link) dialNow() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
+	token(l.wake)
 }
 
 // run keeps the link up until it is stopped.
@@ -143,17 +153,27 @@ func (l *link) change(s State, reason string) {
 	l.state, l.reason = s, reason
 }
 
+// after is the state of a link without a session, by what went wrong.
+func after(err error) State {
+	if farm.KindOf(err) == farm.Denied {
+		return Refused
+	}
+	return Lost
+}
+
+// failed notes and reports why a dial led to no session.
 func (l *link) failed(err error) {
 	if l.ctx.Err() != nil {
 		return
 	}
-	s := Lost
-	if farm.KindOf(err) == farm.Denied {
-		s = Refused
-		l.hub.refused(string(l.id), err)
-	}
-	l.set(s, err.Error())
+	l.set(after(err), err.Error())
 	l.hub.cfg.Log.Debug("no session", "member", l.id, "err", err)
+	switch farm.KindOf(err) {
+	case farm.Denied:
+		l.hub.refused(string(l.id), err)
+	case farm.Conflict:
+		l.hub.twin(l.hub.cfg.Self)
+	}
 }
 
 // attempt dials, greets and carries the session to its end. The error says why there was none.
@@ -164,6 +184,9 @@ func (l *link) attempt() (*session, error) {
 	dialCtx, cancelDial := context.WithTimeout(ctx, dialTimeout)
 	defer cancelDial()
 	conn, err := l.hub.dial(dialCtx, l, protoMembers)
+	l.mu.Lock()
+	l.unheard = err != nil
+	l.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +201,7 @@ func (l *link) attempt() (*session, error) {
 		s.release()
 	}
 	if err != nil {
-		l.abandon(g)
+		l.abandon(g, err)
 		_ = conn.Close() // the reason is in err
 		return nil, err
 	}
@@ -199,12 +222,12 @@ func (l *link) begin(g *greeting) bool {
 }
 
 // abandon ends a greeting that has not become a session.
-func (l *link) abandon(g *greeting) {
+func (l *link) abandon(g *greeting, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.greeting == g {
 		l.greeting = nil
-		l.change(Lost, "")
+		l.change(after(err), err.Error())
 	}
 }
 

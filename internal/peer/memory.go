@@ -4,17 +4,19 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"tandem/internal/farm"
 )
 
 // Net is a network in memory. Its hubs are those that run over TLS, with nothing but pipes between them: a twin for
-// tests, which can cut and silence what connects two members.
+// tests, which can cut, silence and freeze what connects two members.
 type Net struct {
 	mu    sync.Mutex
 	hosts map[farm.MemberID]*memNet
 	lines map[line]lineState
-	pipes map[*pipe]line
+	pipes map[*pipe]struct{}
 }
 
 // line is one direction between two members.
@@ -24,13 +26,13 @@ type lineState uint8
 
 const (
 	open    lineState = iota
-	blocked           // can't be dialled
-	silent            // what is sent does not arrive
+	blocked           // dialling fails at once
+	silent            // dialling gets no answer
 )
 
 // NewNet returns a network without members.
 func NewNet() *Net {
-	return &Net{hosts: make(map[farm.MemberID]*memNet), lines: make(map[line]lineState), pipes: make(map[*pipe]line)}
+	return &Net{hosts: make(map[farm.MemberID]*memNet), lines: make(map[line]lineState), pipes: make(map[*pipe]struct{})}
 }
 
 // Hub returns a hub on the network; Listen and Identity of cfg are not used. Its address is its name.
@@ -39,22 +41,33 @@ func (n *Net) Hub(cfg Config) *Hub { return newHub(cfg, &memNet{net: n, self: cf
 // Cut closes all connections between the two and lets none be made.
 func (n *Net) Cut(a, b farm.MemberID) {
 	n.set(blocked, line{a, b}, line{b, a})
-	n.close(line{a, b}, line{b, a})
+	for _, p := range n.between(a, b) {
+		_ = p.Close() // a pipe has no error to give
+	}
 }
 
 // Block lets from no longer dial to; what is connected stays.
 func (n *Net) Block(from, to farm.MemberID) { n.set(blocked, line{from, to}) }
 
-// Silence keeps the connections between the two open but lets nothing through, as when a cable is pulled.
-func (n *Net) Silence(a, b farm.MemberID) { n.set(silent, line{a, b}, line{b, a}) }
+// Silence lets nothing through between the two, as when a cable is pulled; nobody is told.
+func (n *Net) Silence(a, b farm.MemberID) {
+	n.set(silent, line{a, b}, line{b, a})
+	n.Freeze(a, b)
+}
 
-// Heal undoes Cut, Block and Silence. Connections that have lost bytes are closed.
+// Freeze lets nothing through on the connections that there are, as when one side lost its power; new ones work.
+func (n *Net) Freeze(a, b farm.MemberID) {
+	for _, p := range n.between(a, b) {
+		p.frozen.Store(true)
+	}
+}
+
+// Heal undoes Cut, Block and Silence. Connections that may have lost bytes are closed.
 func (n *Net) Heal(a, b farm.MemberID) {
-	n.mu.Lock()
-	lost := n.lines[line{a, b}] == silent || n.lines[line{b, a}] == silent
-	n.mu.Unlock()
-	if lost {
-		n.close(line{a, b}, line{b, a})
+	for _, p := range n.between(a, b) {
+		if p.frozen.Load() {
+			_ = p.Close() // a pipe has no error to give
+		}
 	}
 	n.set(open, line{a, b}, line{b, a})
 }
@@ -67,39 +80,38 @@ func (n *Net) set(s lineState, lines ...line) {
 	}
 }
 
-func (n *Net) state(l line) lineState {
+// between are both ends of all connections between the two.
+func (n *Net) between(a, b farm.MemberID) (list []*pipe) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.lines[l]
-}
-
-func (n *Net) close(lines ...line) {
-	n.mu.Lock()
-	var gone []*pipe
-	for p, l := range n.pipes {
-		for _, x := range lines {
-			if l == x {
-				gone = append(gone, p)
-			}
+	for p := range n.pipes {
+		if p.line == (line{a, b}) || p.line == (line{b, a}) {
+			list = append(list, p)
 		}
 	}
-	n.mu.Unlock()
-	for _, p := range gone {
-		_ = p.Close() // a pipe has no error to give
-	}
+	return list
 }
 
 // pipe is one end of a connection.
 type pipe struct {
 	net.Conn
-	net *Net
+	net    *Net
+	line   line
+	frozen atomic.Bool
+}
+
+// connect makes the two ends of a connection.
+func (n *Net) connect(l line) (from, to *pipe) {
+	a, b := net.Pipe()
+	from, to = &pipe{Conn: a, net: n, line: l}, &pipe{Conn: b, net: n, line: line{l.to, l.from}}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.pipes[from], n.pipes[to] = struct{}{}, struct{}{}
+	return from, to
 }
 
 func (p *pipe) Write(b []byte) (int, error) {
-	p.net.mu.Lock()
-	lost := p.net.lines[p.net.pipes[p]] == silent
-	p.net.mu.Unlock()
-	if lost {
+	if p.frozen.Load() {
 		return len(b), nil
 	}
 	return p.Conn.Write(b)
@@ -109,20 +121,13 @@ func (p *pipe) Close() error {
 	p.net.mu.Lock()
 	delete(p.net.pipes, p)
 	p.net.mu.Unlock()
+	if p.frozen.Load() {
+		return p.Conn.SetDeadline(time.Unix(1, 0)) // ends our reads; the other side must not hear of it
+	}
 	return p.Conn.Close()
 }
 
-func (p *pipe) RemoteAddr() net.Addr { return hostPort("memory") }
-
-// connect makes the two ends of a connection.
-func (n *Net) connect(l line) (from, to *pipe) {
-	a, b := net.Pipe()
-	from, to = &pipe{a, n}, &pipe{b, n}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.pipes[from], n.pipes[to] = l, line{l.to, l.from}
-	return from, to
-}
+func (p *pipe) RemoteAddr() net.Addr { return hostPort(p.line.to) }
 
 // memNet is the network as one member sees it.
 type memNet struct {
@@ -167,9 +172,9 @@ func (m *memNet) accept(ctx context.Context, take func(*Conn)) error {
 func (m *memNet) dial(ctx context.Context, to Member, protocol string) (*Conn, error) {
 	l := line{m.self, to.ID}
 	m.net.mu.Lock()
-	host := m.net.hosts[to.ID]
+	host, st := m.net.hosts[to.ID], m.net.lines[l]
 	m.net.mu.Unlock()
-	switch st := m.net.state(l); {
+	switch {
 	case st == silent:
 		<-ctx.Done()
 		return nil, farm.Errorf("dial", string(to.ID), farm.Unavailable, "%w", ctx.Err())

@@ -52,6 +52,14 @@ func items(m wire.Message) (farm.FolderID, []item) {
 	return "", nil
 }
 
+// token puts a token into a channel that holds one: the other side has something to look at.
+func token(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
 // push adds the whole message, or nothing if that would be more than the queue holds.
 func (q *queue) push(m wire.Message) bool {
 	folder, list := items(m)
@@ -78,10 +86,7 @@ func (q *queue) add(folder farm.FolderID, list []item, bytes int) {
 	q.lanes[folder] = append(q.lanes[folder], list...)
 	q.bytes += bytes
 	q.entries += len(list)
-	select {
-	case q.ready <- struct{}{}:
-	default:
-	}
+	token(q.ready)
 }
 
 // pushWait adds the message part by part and waits for room. It leaves half of the queue to push: catching up must not

@@ -90,11 +90,11 @@ func (s *service) greet(st grpc.BidiStreamingServer[pb.Frame, pb.Frame], l *link
 	}
 	session := newSession(l, st, conn, hello)
 	if err := sendTo(st, s.hub.hello()); err != nil {
-		l.abandon(g)
+		l.abandon(g, err)
 		return nil, err
 	}
 	if !l.adopt(g, session) {
-		l.abandon(g)
+		l.abandon(g, err)
 		return nil, errTaken
 	}
 	return session, nil

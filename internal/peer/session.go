@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"tandem/internal/farm"
@@ -42,10 +41,9 @@ type session struct {
 	done chan struct{}           // closed when Down has returned
 
 	out     *queue
-	state   atomic.Pointer[pb.Frame] // to be sent; nil when the other side has the latest
-	changed chan struct{}            // a token: state is set
-	beatNow chan struct{}            // a token: send a beat
-	back    chan *Conn               // connections on which we may call one who dialled us
+	changed chan struct{} // a token: the hub's state is another
+	beatNow chan struct{} // a token: send a beat
+	back    chan *Conn    // connections on which we may call one who dialled us
 	beats   beats
 }
 
@@ -79,7 +77,6 @@ func (s *session) run() {
 			s.release()
 		}
 	})
-	s.offer(l.hub.state.Load())
 	var group sync.WaitGroup
 	group.Go(s.write)
 	group.Go(s.watch)
@@ -136,6 +133,12 @@ func (s *session) read() error {
 			s.hear(m)
 		case wire.Hello:
 			return farm.Errorf("session", string(s.link.id), farm.Invalid, "a second Hello")
+		case wire.State:
+			if m.Member != s.link.id {
+				s.link.badFrame(farm.Errorf("receive", "state.member", farm.Invalid, "it speaks for %s", m.Member))
+				continue
+			}
+			s.link.hub.cfg.Handler.Receive(s.ctx, s.link.id, m)
 		default:
 			s.link.hub.cfg.Handler.Receive(s.ctx, s.link.id, m)
 		}
@@ -157,45 +160,51 @@ func (s *session) ending(err error) error {
 func (s *session) write() {
 	ticker := time.NewTicker(beatEvery)
 	defer ticker.Stop()
-	beat := true // the first one lets both sides measure at once
-	for {
-		sent := false
+	beat, state := true, true // the first beat lets both sides measure at once
+	for s.ctx.Err() == nil {
 		if beat {
 			s.send(s.nextBeat())
-			beat, sent = false, true
 		}
-		if m, ok := s.out.pop(); ok {
+		m, queued := s.out.pop()
+		if queued {
 			s.send(m)
-			sent = true
 		}
-		if f := s.state.Swap(nil); f != nil {
+		// After what is queued: a position that the state names is mostly on the wire by then.
+		if f := s.link.hub.state.Load(); state && f != nil {
 			s.sendFrame(f)
-			sent = true
 		}
-		if s.ctx.Err() != nil {
-			return
-		}
-		if !sent {
-			select {
-			case <-s.ctx.Done():
-				return
-			case <-ticker.C:
-				beat = true
-			case <-s.beatNow:
-				beat = true
-			case <-s.out.ready:
-			case <-s.changed:
-			}
-			continue
-		}
+		beat, state = s.due(ticker.C, beat || queued || state)
+	}
+}
+
+// due tells what is to be sent besides what is queued; when not busy, it waits until there is anything to send.
+func (s *session) due(tick <-chan time.Time, busy bool) (beat, state bool) {
+	if !busy {
 		select {
-		case <-ticker.C:
+		case <-s.ctx.Done():
+		case <-tick:
 			beat = true
 		case <-s.beatNow:
 			beat = true
-		default:
+		case <-s.changed:
+			state = true
+		case <-s.out.ready:
 		}
+		return beat, state
 	}
+	select {
+	case <-tick:
+		beat = true
+	case <-s.beatNow:
+		beat = true
+	default:
+	}
+	select {
+	case <-s.changed:
+		state = true
+	default:
+	}
+	return beat, state
 }
 
 // send encodes and sends a message. Changes that are too much for one frame, which happens when they name more actors
@@ -219,21 +228,5 @@ func (s *session) send(m wire.Message) {
 func (s *session) sendFrame(f *pb.Frame) {
 	if err := s.stream.Send(f); err != nil {
 		s.fail(s.ending(err))
-	}
-}
-
-// offer makes f the state to be sent; an older one that still waits is not sent any more.
-func (s *session) offer(f *pb.Frame) {
-	if f == nil {
-		return
-	}
-	s.state.Store(f)
-	token(s.changed)
-}
-
-func token(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
 	}
 }

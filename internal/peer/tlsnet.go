@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -113,23 +114,36 @@ func (n *tlsNet) greet(ctx context.Context, raw net.Conn, config *tls.Config) (*
 	if err == nil {
 		return c, true
 	}
-	if r := (*identity.Refusal)(nil); errors.As(err, &r) {
-		n.refused(subjectOf(r, raw), err)
-	} else {
-		n.cfg.Log.Debug("handshake failed", "remote", raw.RemoteAddr().String(), "err", err)
-	}
+	n.report(hostOf(raw.RemoteAddr().String()), err)
 	_ = raw.Close() // the reason is in err
 	return nil, false
 }
 
-// subjectOf is the name of who was refused where the farm's CA has vouched for it, else the address.
-func subjectOf(r *identity.Refusal, c net.Conn) string {
-	if r.Reason != identity.AnotherFarm {
-		return r.Name
+// report tells of a handshake that failed over a certificate; scanners and browsers that lose their way are no news.
+// The subject is the name of who was refused where the farm's CA has vouched for it, else the address.
+func (n *tlsNet) report(remote string, err error) {
+	r, op := (*identity.Refusal)(nil), (*net.OpError)(nil)
+	switch {
+	case errors.As(err, &r) && r.Reason != identity.AnotherFarm:
+		n.refused(r.Name, err)
+	case errors.As(err, &r):
+		n.refused(remote, err)
+	case errors.As(err, &op) && op.Op == "remote error" && strings.Contains(err.Error(), badCertificate):
+		// A member of another farm refuses us before it shows its own certificate.
+		n.refused(remote, farm.Errorf("handshake", remote, farm.Denied, "it does not take this farm's certificate"))
+	default:
+		n.cfg.Log.Debug("handshake failed", "remote", remote, "err", err)
 	}
-	host, _, err := net.SplitHostPort(c.RemoteAddr().String())
+}
+
+// badCertificate is how Go's TLS words the alert with which a Tandem member refuses a certificate.
+const badCertificate = "bad certificate"
+
+// hostOf is the host of a host:port.
+func hostOf(address string) string {
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return c.RemoteAddr().String()
+		return address
 	}
 	return host
 }

@@ -138,15 +138,15 @@ func (w *writer) stamp(v *farm.Version, s farm.Stamp) *pb.Stamp {
 	return &pb.Stamp{Actor: w.actor(s.Dot.Actor), Seq: uint64(s.Dot.Seq), Time: uint64(s.Time)}
 }
 
+// state cuts what is for people, the faults and sites, to what may travel; what decisions depend on must fit.
 func (w *writer) state(s farm.MemberState) *pb.State {
 	out := &pb.State{Member: string(s.Member), Roles: roles(s.Roles), Draining: s.Draining, Version: []byte(s.Version)}
 	v := &pb.Verdict{Revision: digestBytes(s.Verdict.Revision), Wanted: digestBytes(s.Verdict.Wanted)}
-	w.limit("state.faults", len(s.Verdict.Faults), MaxList)
-	for _, f := range s.Verdict.Faults {
+	for _, f := range s.Verdict.Faults[:min(len(s.Verdict.Faults), MaxList)] {
 		v.Faults = append(v.Faults, []byte(cut(f)))
 	}
-	w.limit("state.sites", len(s.Verdict.Sites), MaxList)
-	for _, file := range slices.Sorted(maps.Keys(s.Verdict.Sites)) {
+	files := slices.Sorted(maps.Keys(s.Verdict.Sites))
+	for _, file := range files[:min(len(files), MaxList)] {
 		v.Sites = append(v.Sites, &pb.Site{File: []byte(file), Why: []byte(cut(s.Verdict.Sites[file]))})
 	}
 	out.Verdict = v

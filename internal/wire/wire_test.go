@@ -164,6 +164,22 @@ func TestEncodeKeepsTheLimits(t *testing.T) {
 	}
 }
 
+func TestFaultsAreCutToTheLimits(t *testing.T) {
+	v := farm.Verdict{Faults: make([]string, 2*MaxList), Sites: map[string]string{}}
+	v.Faults[0] = strings.Repeat("x", 2*MaxTextBytes)
+	for i := range 2 * MaxList {
+		v.Sites[fmt.Sprintf("%d.caddy", i)] = "refused"
+	}
+	m, err := roundTrip(State{farm.MemberState{Member: "web1", Verdict: v}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := m.(State).Verdict
+	if len(got.Faults) != MaxList || len(got.Faults[0]) != MaxTextBytes || len(got.Sites) != MaxList {
+		t.Errorf("%d faults, the first of %d bytes, %d sites", len(got.Faults), len(got.Faults[0]), len(got.Sites))
+	}
+}
+
 func slicesRepeat(c farm.Change, n int) []farm.Change {
 	out := make([]farm.Change, n)
 	for i := range out {

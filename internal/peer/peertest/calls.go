@@ -83,6 +83,46 @@ func corrupt(t *testing.T, w World) {
 	}
 }
 
+// flaky is content that breaks off 300,000 bytes after each opening; at once if hopeless.
+type flaky struct {
+	content  []byte
+	hopeless bool
+}
+
+func (f flaky) Open(_ context.Context, _ farm.FolderID, p farm.Path, _ farm.Digest, offset int64) (io.ReadCloser, int64, error) {
+	rest := bytes.NewReader(f.content[offset:])
+	if f.hopeless {
+		rest = bytes.NewReader(nil)
+	}
+	if rest.Len() <= 300_000 && !f.hopeless {
+		return io.NopCloser(rest), int64(len(f.content)), nil
+	}
+	broken := io.MultiReader(io.LimitReader(rest, 300_000), breaking{})
+	return io.NopCloser(broken), int64(len(f.content)), nil
+}
+
+type breaking struct{}
+
+func (breaking) Read([]byte) (int, error) {
+	return 0, farm.Errorf("read", "", farm.Unavailable, "the disk is having a pause")
+}
+
+func resumes(t *testing.T, w World) {
+	b := bytes.Repeat([]byte("0123456789"), 200_000)
+	x, y := Pair(t, w, peer.Config{Content: flaky{b, true}}, peer.Config{Content: flaky{b, false}})
+	r, err := x.Fetch(context.Background(), "web2", "gallery", farm.MustPath("a"), digest(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := readAll(r); err != nil || !bytes.Equal(got, b) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	_, err = y.Fetch(context.Background(), "web1", "gallery", farm.MustPath("a"), digest(b), int64(len(b)))
+	if farm.KindOf(err) != farm.Unavailable {
+		t.Errorf("it never comes: %v", err)
+	}
+}
+
 // echo answers calls and signs with what it was asked.
 type echo struct{}
 

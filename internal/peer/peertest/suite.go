@@ -8,6 +8,7 @@ import (
 	"io"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/zeebo/blake3"
 
@@ -107,6 +108,7 @@ func Run(t *testing.T, world func(t *testing.T) World) {
 		"state coalesces":         state,
 		"content":                 content,
 		"corrupt content":         corrupt,
+		"content resumes":         resumes,
 		"calls":                   calls,
 		"http":                    httpConns,
 		"removal":                 removal,
@@ -245,12 +247,11 @@ func catchUp(t *testing.T, w World) {
 	release := y.Hold()
 	done := make(chan error, 1)
 	go func() { done <- x.SendWait(context.Background(), "web2", Changes("gallery", 1, count, 60<<10)) }()
-	for x.Stats()[0].QueuedBytes < 7<<20 { // it fills half the queue and waits
-		select {
-		case err := <-done:
-			t.Fatalf("36 MB were queued: %v", err)
-		default:
-		}
+	x.untilQueued(7 << 20) // it fills half the queue and waits
+	select {
+	case err := <-done:
+		t.Fatalf("36 MB were queued: %v", err)
+	default:
 	}
 	if !x.Send("web2", Changes("fresh", 1, 1, 60<<10)) {
 		t.Error("catching up crowds out what is new")
@@ -268,11 +269,22 @@ func catchUp(t *testing.T, w World) {
 
 	defer y.Hold()()
 	go func() { done <- x.SendWait(context.Background(), "web2", Changes("gallery", 1, count, 60<<10)) }()
-	for x.Stats()[0].QueuedBytes < 7<<20 {
-	}
+	x.untilQueued(7 << 20)
 	y.SetMembers(nil)
 	if err := <-done; farm.KindOf(err) != farm.Unavailable {
 		t.Errorf("the session ended while it waited: %v", err)
+	}
+}
+
+// untilQueued waits until so many bytes wait to be sent to the only other member.
+func (n *Node) untilQueued(bytes int) {
+	n.t.Helper()
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(Patience); n.Stats()[0].QueuedBytes < bytes; <-ticker.C {
+		if time.Now().After(deadline) {
+			n.t.Fatalf("waited in vain until %d bytes are queued; %+v", bytes, n.Stats())
+		}
 	}
 }
 
@@ -283,9 +295,7 @@ func state(t *testing.T, w World) {
 	x.Send("web2", wire.Want{Folder: "gallery"}) // the handler is held from here on
 	for i := 1; i <= count; i++ {
 		st := farm.MemberState{Member: "web1", Folders: map[farm.FolderID]farm.FolderState{"gallery": {Entries: int64(i)}}}
-		if err := x.SetState(st); err != nil {
-			t.Fatal(err)
-		}
+		x.SetState(st)
 	}
 	release()
 	y.Until("the latest has come", func() bool {
