@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"runtime"
 	"strings"
@@ -23,8 +20,6 @@ import (
 	"tandem/internal/farm"
 	"tandem/internal/wire/pb"
 )
-
-var record = flag.Bool("record", false, "write testdata of the current protocol; never of an older one")
 
 // roundTrip sends a message through bytes.
 func roundTrip(m Message) (Message, error) {
@@ -273,59 +268,6 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("decoded %+v\nthen    %+v", m, again)
 		}
 	})
-}
-
-// samples are one message of each kind, with every field set: what is recorded.
-func samples() map[string]Message {
-	p := farm.Position{Actor: farm.Actor{Member: "web2", Epoch: 1_700_000_000_000}, Seq: 300}
-	full := valid()
-	full.Entry.Owner = farm.Owner{UID: 33, GID: 33, User: "www-data", Group: "www-data"}
-	full.Entry.Version.Vector = full.Entry.Version.Vector.With(p)
-	full.Entry.Version.Meta = farm.Stamp{Dot: p, Time: 5 << 16}
-	full.Entry.Version.Lost = []farm.Position{p}
-	link, gone := valid(), valid()
-	link.Content, link.Sent = nil, time.Time{}
-	link.Entry.Attr = farm.Attr{Type: farm.Symlink, Target: "../\xff"}
-	gone.Content = nil
-	gone.Entry.Attr = farm.Attr{Type: farm.Absent, Mode: 0o600}
-	vector := farm.VectorOf(full.Entry.Version.Dot, p)
-	return map[string]Message{
-		"hello":   Hello{"web1", 1, 1, "0.1.0", "sha256:ab", time.Unix(1_700_000_000, 1), 42},
-		"beat":    Beat{7, 6, 5 * time.Millisecond, time.Unix(1_700_000_000, 1)},
-		"changes": Changes{"gallery", []farm.Change{full, link, gone}},
-		"want":    Want{farm.FolderFarm, vector},
-		"have":    Have{"gallery", farm.Vector{}},
-		"state": State{farm.MemberState{Member: "web1", Roles: []farm.Role{farm.RoleNode}, Draining: true, Version: "0.1.0",
-			Verdict: farm.Verdict{Revision: farm.Digest{1}, Wanted: farm.Digest{2}, Faults: []string{"bad"}, Sites: map[string]string{"a": "b"}},
-			Folders: map[farm.FolderID]farm.FolderState{"gallery": {Actor: p.Actor, Known: vector, Applied: vector, Durable: vector, Entries: 3, Waiting: 4}}}},
-	}
-}
-
-func TestProtocol1IsDecodedForEver(t *testing.T) {
-	for name, want := range samples() {
-		file := filepath.Join("testdata", "protocol1", name+".bin")
-		if *record {
-			f, err := Encode(want)
-			if err != nil {
-				t.Fatal(err)
-			}
-			b, err := proto.MarshalOptions{Deterministic: true}.Marshal(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(file, b, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		b, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := fromBytes(b)
-		if err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: %v\ngot  %+v\nwant %+v", name, err, got, want)
-		}
-	}
 }
 
 func TestFieldNumbersAreSmall(t *testing.T) {
