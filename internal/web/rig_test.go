@@ -33,7 +33,7 @@ type rig struct {
 	shell *shell.Shell
 	edge  *httptest.Server
 	log   *lockedLog
-	cfg   *config.Config
+	last  *config.Config
 }
 
 type lockedLog struct {
@@ -99,13 +99,13 @@ func farmOf(sites map[string]string) *config.Config {
 func (r *rig) load(sites map[string]string) config.SiteFaults {
 	r.t.Helper()
 	next := farmOf(sites)
-	p, err := r.Prepare(context.Background(), r.cfg, next)
+	p, err := r.Prepare(context.Background(), r.last, next)
 	var faults config.SiteFaults
 	if err != nil && !errors.As(err, &faults) {
 		r.t.Fatal(err)
 	}
 	p.Commit()
-	r.cfg = next
+	r.last = next
 	// The ports that http:// and https:// mean are not for tests.
 	fronts := slices.DeleteFunc(r.Fronts(), func(f shell.Front) bool { return f.Address == ":80" || f.Address == ":443" })
 	if err := r.shell.Apply(context.Background(), fronts); err != nil {

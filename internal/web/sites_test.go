@@ -11,8 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"tandem/internal/config"
 )
 
 func TestStaticFiles(t *testing.T) {
@@ -327,7 +325,7 @@ func TestReplacedSiteIsUnloadedAfterItsLastRequest(t *testing.T) {
 func TestDiscardUnloadsWhatWasPrepared(t *testing.T) {
 	r := newRig(t)
 	r.mustLoad(map[string]string{"a": "http://a.test {\n\trespond a\n}"})
-	p, err := r.Prepare(t.Context(), r.Sites.cfgOf(), farmOf(map[string]string{"a": "http://a.test {\n\trespond b\n}"}))
+	p, err := r.Prepare(t.Context(), nil, farmOf(map[string]string{"a": "http://a.test {\n\trespond b\n}"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,8 +337,6 @@ func TestDiscardUnloadsWhatWasPrepared(t *testing.T) {
 		t.Errorf("got %q", res.body)
 	}
 }
-
-func (s *Sites) cfgOf() *config.Config { return nil }
 
 // TestSwapUnderLoad changes one site and the set of fronts, while visitors keep their connections and fail never.
 func TestSwapUnderLoad(t *testing.T) {
