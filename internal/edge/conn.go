@@ -28,6 +28,7 @@ type conn struct {
 
 	wrote int64 // bytes of the current request that were handed over; zero proves that the node saw nothing of it
 
+	cutOff func()  // interrupt, as a value that is made once
 	head   []byte  // scratch of readHead
 	fields []field // scratch of the answer's header
 
@@ -39,6 +40,7 @@ type conn struct {
 func newConn(nc net.Conn) *conn {
 	c := &conn{Conn: nc}
 	c.br = bufio.NewReaderSize(nc, readBufferBytes)
+	c.cutOff = c.interrupt
 	c.bw = bufio.NewWriterSize(countingWriter{c}, writeBufferBytes)
 	return c
 }

@@ -160,7 +160,7 @@ func (x *exchange) open(s *standing) (*trip, fate, error) {
 		return nil, unseen, err
 	}
 	t := &trip{x: x, s: s, c: c}
-	t.stop = context.AfterFunc(x.r.Context(), c.interrupt)
+	t.stop = context.AfterFunc(x.r.Context(), c.cutOff)
 	f, err := t.send()
 	if err == nil {
 		f, err = t.receive()

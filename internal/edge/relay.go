@@ -90,10 +90,11 @@ func (t *trip) hold(b *body, room []byte) (held []byte, all bool, err error) {
 	return held, false, nil
 }
 
-// stream passes the rest of the body on as it comes.
+// stream passes the rest of the body on as it comes: when the node pauses, the visitor has all that it sent. With a
+// known length that only goes for the header; the few bytes that net/http may keep back are not worth a flush each time.
 func (t *trip) stream(b *body) (fate, error) {
-	for {
-		if !b.atHand() {
+	for first := true; ; first = false {
+		if (first || b.chunked) && !b.atHand() {
 			if err := t.x.flush(); err != nil {
 				return gone, err
 			}

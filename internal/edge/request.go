@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/textproto"
@@ -18,6 +17,8 @@ import (
 // KeptBodyBytes is the size up to which a request's body is read before a node is chosen: a slow visitor then costs
 // no node a connection, and the request can be sent again if no node has seen it.
 const KeptBodyBytes = 64 << 10
+
+const usualHeadBytes = 1 << 10
 
 // payload is a request's body.
 type payload struct {
@@ -143,7 +144,7 @@ func (x *exchange) writeHead() error {
 	if uri[0] != '/' && (uri != "*" || r.Method != http.MethodOptions) || !isURI(uri) || !isToken(r.Method) {
 		return farm.Errorf("request", "", farm.Invalid, "the request line is malformed")
 	}
-	b := append(x.head[:0], r.Method...)
+	b := append(make([]byte, 0, usualHeadBytes), r.Method...)
 	b = append(b, ' ')
 	b = append(b, uri...)
 	b = append(b, " HTTP/1.1\r\n"...)
@@ -250,8 +251,8 @@ func appendTokens(to []string, list string) []string {
 
 // bareHost is the host in lower case, without port and final dot.
 func bareHost(host string) string {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		host = host[:i]
 	}
 	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
 }

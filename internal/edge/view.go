@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"slices"
 	"time"
 
 	"tandem/internal/farm"
@@ -89,30 +90,30 @@ func (v *view) any(t *attempts) *standing {
 
 // pick lets the policy choose among those that are ok, and if possible among those that need not let it queue.
 func (v *view) pick(from []*standing, ok func(*standing) bool) *standing {
-	var room [8]*standing
-	fit, full := room[:0], false
-	for _, s := range from {
-		if ok(s) {
-			fit = append(fit, s)
-			full = full || !s.node.gate.hasRoom()
-		}
+	fit := filter(from, ok)
+	if free := filter(fit, (*standing).hasRoom); len(free) > 0 {
+		fit = free
 	}
-	if full {
-		var free []*standing
-		for _, s := range fit {
-			if s.node.gate.hasRoom() {
-				free = append(free, s)
-			}
-		}
-		if len(free) > 0 {
-			fit = free
-		}
-	}
-	switch len(fit) {
-	case 0:
+	if len(fit) == 0 {
 		return nil
-	case 1:
-		return fit[0]
 	}
 	return v.picker.pick(fit)
 }
+
+// filter returns those that are ok. Mostly that is all, which costs no memory.
+func filter(from []*standing, ok func(*standing) bool) []*standing {
+	for i, s := range from {
+		if !ok(s) {
+			fit := slices.Clone(from[:i])
+			for _, s := range from[i+1:] {
+				if ok(s) {
+					fit = append(fit, s)
+				}
+			}
+			return fit
+		}
+	}
+	return from
+}
+
+func (s *standing) hasRoom() bool { return s.node.gate.hasRoom() }
