@@ -127,9 +127,7 @@ func (l *link) takeBack(c *Conn) {
 
 // closeCalls ends the calls beside the session.
 func (s *session) closeCalls() {
-	if s.calls != nil {
-		_ = s.calls.close() // closing twice is all that can fail
-	}
+	_ = s.calls.close() // closing twice is all that can fail
 	for {
 		select {
 		case c := <-s.back:

@@ -14,7 +14,7 @@ import (
 // Timing of a session.
 const (
 	beatEvery    = 250 * time.Millisecond
-	deadAfter    = 750 * time.Millisecond // of silence
+	deadAfter    = 750 * time.Millisecond // of silence, unless Config says otherwise
 	greetTimeout = 2 * time.Second        // from connected to live
 	dialTimeout  = 2 * time.Second        // TCP and TLS
 	pauseMin     = 50 * time.Millisecond  // between dials, doubling
@@ -105,4 +105,7 @@ type Config struct {
 	Sink     farm.Sink
 	Log      *slog.Logger
 	Now      func() time.Time // wall clock
+
+	// DeadAfter is how long a session may be silent; 0 is 750 ms, three heartbeats. Machines that stall need more.
+	DeadAfter time.Duration
 }

@@ -97,6 +97,7 @@ func (w *tlsWorld) Hub(cfg peer.Config) *peer.Hub { return w.hubAs(w.member(cfg.
 func (w *tlsWorld) hubAs(id *identity.Identity, cfg peer.Config) *peer.Hub {
 	cfg = complete(cfg)
 	cfg.Farm, cfg.Listen = id.Farm(), "127.0.0.1:0"
+	cfg.DeadAfter = peertest.Patience // a machine that is busy with other tests stalls for long
 	cfg.Identity = identity.Trust{ID: id, Keys: w.key}
 	h := peer.New(cfg)
 	if err := h.Listen(); err != nil {

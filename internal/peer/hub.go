@@ -46,6 +46,9 @@ func New(cfg Config) *Hub {
 }
 
 func newHub(cfg Config, n network) *Hub {
+	if cfg.DeadAfter == 0 {
+		cfg.DeadAfter = deadAfter
+	}
 	h := &Hub{cfg: cfg, net: n, notices: newNotices(cfg.Sink, cfg.Now), links: make(map[farm.MemberID]*link),
 		joins: make(chan struct{}, maxJoins), boot: rand.Uint64()}
 	h.ctx, h.stop = context.WithCancel(context.Background())

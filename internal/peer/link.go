@@ -63,7 +63,7 @@ var (
 	errRemoved = farm.Errorf("session", "", farm.Unavailable, "the member was removed or changed its key")
 	errStopped = farm.Errorf("session", "", farm.Unavailable, "this member is stopping")
 	errLost    = farm.Errorf("session", "", farm.Unavailable, "the connection was lost")
-	errSilent  = farm.Errorf("session", "", farm.Unavailable, "nothing was heard for %v", deadAfter)
+	errSilent  = farm.Errorf("session", "", farm.Unavailable, "nothing was heard for too long")
 )
 
 func newLink(h *Hub, m Member) *link {
@@ -197,8 +197,7 @@ func (l *link) attempt() (*session, error) {
 	s, err := l.greet(ctx, conn)
 	if err == nil && !l.adopt(g, s) {
 		err = errTaken
-		_ = conn.Close() // first, as in greet
-		s.release()
+		s.discard()
 	}
 	if err != nil {
 		l.abandon(g, err)
@@ -261,8 +260,10 @@ func (l *link) greet(ctx context.Context, conn *Conn) (*session, error) {
 	if err != nil {
 		return fail(err)
 	}
-	s := newSession(l, stream, conn, hello)
-	s.dialled = true
+	s, err := newSession(l, stream, conn, hello, true)
+	if err != nil {
+		return fail(err)
+	}
 	s.release = func() { cancel(errLost); _ = client.close() } // closing twice is all that can fail
 	return s, nil
 }

@@ -88,14 +88,18 @@ func (s *service) greet(st grpc.BidiStreamingServer[pb.Frame, pb.Frame], l *link
 	if err != nil {
 		return nil, err
 	}
-	session := newSession(l, st, conn, hello)
-	if err := sendTo(st, s.hub.hello()); err != nil {
+	session, err := newSession(l, st, conn, hello, false)
+	if err != nil {
 		l.abandon(g, err)
 		return nil, err
 	}
-	if !l.adopt(g, session) {
+	if err = sendTo(st, s.hub.hello()); err == nil && !l.adopt(g, session) {
+		err = errTaken
+	}
+	if err != nil {
 		l.abandon(g, err)
-		return nil, errTaken
+		session.discard()
+		return nil, err
 	}
 	return session, nil
 }

@@ -47,12 +47,28 @@ type session struct {
 	beats   beats
 }
 
-func newSession(l *link, st stream, conn *Conn, hello wire.Hello) *session {
-	s := &session{link: l, stream: st, conn: conn, hello: hello, began: time.Now(), done: make(chan struct{}),
+// newSession makes the session that a greeting has led to. It is then run, or discarded.
+func newSession(l *link, st stream, conn *Conn, hello wire.Hello, dialled bool) (*session, error) {
+	s := &session{link: l, stream: st, conn: conn, hello: hello, dialled: dialled, began: time.Now(), done: make(chan struct{}),
 		out: newQueue(), changed: make(chan struct{}, 1), beatNow: make(chan struct{}, 1), back: make(chan *Conn, maxBackConns)}
 	s.beats.heard = make(chan struct{})
 	s.ctx, s.fail = context.WithCancelCause(l.ctx)
-	return s
+	var err error
+	if s.calls, err = s.callBack(); err != nil {
+		s.fail(err)
+		return nil, err
+	}
+	return s, nil
+}
+
+// discard ends a session that was never live.
+func (s *session) discard() {
+	s.fail(errTaken)
+	_ = s.conn.Close() // first: gRPC would wait for a connection that is stuck
+	if s.release != nil {
+		s.release()
+	}
+	s.closeCalls()
 }
 
 func (s *session) lasted() time.Duration { return time.Since(s.began) }
@@ -62,11 +78,7 @@ func (s *session) run() {
 	l := s.link
 	defer close(s.done)
 	defer l.ended(s)
-	var err error
-	if s.calls, err = s.callBack(); err != nil {
-		s.fail(err)
-	}
-	quicken(s.conn.Conn)
+	quicken(s.conn.Conn, l.hub.cfg.DeadAfter)
 	// Closing the connection is what wakes the reader and the writer, whatever they wait for.
 	closed := make(chan struct{})
 	context.AfterFunc(s.ctx, func() {
@@ -114,6 +126,7 @@ func (s *session) watch() {
 // read hands what comes in to the handler until the session ends. Silence counts only while it waits for the other
 // side: a handler that takes its time holds the sender back and hears nothing meanwhile.
 func (s *session) read() error {
+	deadAfter := s.link.hub.cfg.DeadAfter
 	silence := time.AfterFunc(deadAfter, func() { s.fail(errSilent) })
 	defer silence.Stop()
 	for {

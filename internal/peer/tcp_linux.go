@@ -12,7 +12,7 @@ import (
 func keepAlive(c net.Conn) { userTimeout(c, idleTimeout) }
 
 // quicken does the same within the time after which a session counts as dead.
-func quicken(c net.Conn) {
+func quicken(c net.Conn, deadAfter time.Duration) {
 	if t, ok := c.(*tls.Conn); ok {
 		userTimeout(t.NetConn(), deadAfter)
 	}

@@ -2,10 +2,13 @@
 
 package peer
 
-import "net"
+import (
+	"net"
+	"time"
+)
 
 // Other systems have no such option, or none that Go reaches: heartbeats find a silent member.
 
 func keepAlive(net.Conn) {}
 
-func quicken(net.Conn) {}
+func quicken(net.Conn, time.Duration) {}
