@@ -74,7 +74,7 @@ type Version struct {
 	Meta    Stamp // the write that last set mode, owner or (content being the same) mtime
 
 	// Lost lists contents in Vector that lost a conflict, so that the writer never had them before its eyes: their
-	// authors preserve them although Vector covers them. Mostly empty; at most MaxLost, the latest stay.
+	// authors preserve them although Vector covers them. Mostly empty; at most one per member, and MaxLost.
 	Lost []Position
 }
 
@@ -132,6 +132,10 @@ type Record struct {
 	Path  Path
 	Known []Entry // the causally maximal versions; mostly one; more are a conflict that nobody has overwritten yet
 	Disk  Disk
+
+	// Intent is what an Install that is out, or was when the member died, puts on disk: if that is found there, it is no
+	// edit. Nil: none is out.
+	Intent *Disk
 }
 
 // Context is the union of all known versions' vectors.

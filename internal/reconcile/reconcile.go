@@ -34,7 +34,7 @@ type State struct {
 	Meta      farm.Stamp      // the write that set mode and owner
 	Context   farm.Vector     // all versions that the state takes in
 	Lost      []farm.Entry    // versions whose content lost just now, among those known
-	LostDots  []farm.Position // all contents in Context that lost, now or earlier; ordered, at most farm.MaxLost
+	LostDots  []farm.Position // the latest content of each member that is in Context and lost; ordered
 }
 
 // Decide says what a path should be. liveChild tells that something lives below it: then it is a directory, whatever is
@@ -128,6 +128,8 @@ func lost(e farm.Entry, winner *farm.Entry, is farm.Attr) bool {
 	return !winner.Version.Vector.Covers(dot) || slices.Contains(winner.Version.Lost, dot)
 }
 
+// lostDots names the contents that lost. Of one member's only the latest counts: when it wrote that, the earlier ones had
+// left its disk, overwritten knowingly or preserved. So the list is as short as the farm is small.
 func lostDots(known, lost []farm.Entry) []farm.Position {
 	var dots []farm.Position
 	for _, e := range known {
@@ -137,6 +139,11 @@ func lostDots(known, lost []farm.Entry) []farm.Position {
 		dots = append(dots, e.Version.Content.Dot)
 	}
 	slices.SortFunc(dots, byDot)
-	dots = slices.Compact(dots)
-	return dots[max(0, len(dots)-farm.MaxLost):]
+	latest := dots[:0]
+	for i, d := range dots {
+		if i == len(dots)-1 || dots[i+1].Actor.Member != d.Actor.Member {
+			latest = append(latest, d)
+		}
+	}
+	return latest[max(0, len(latest)-farm.MaxLost):]
 }

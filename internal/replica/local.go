@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"slices"
 	"time"
 
 	"tandem/internal/farm"
@@ -72,6 +71,10 @@ func (m *Machine) observed(in Observed) {
 
 // take compares what was seen with the index and writes down what differs. False: the path waits for another first.
 func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
+	if r.Intent != nil && !seen.Attr.Same(r.Disk.Attr) && seen.Attr.SameContent(r.Intent.Attr) {
+		r.Disk, r.Intent = *r.Intent, nil // we died after the installation and before its answer
+		m.db.Put(r)
+	}
 	if seen.Attr.Same(r.Disk.Attr) {
 		if seen.Attr.Type == farm.Dir && seen.Stat.Ino != r.Disk.Stat.Ino {
 			m.walkFor(r.Path) // another directory has taken its place
@@ -178,7 +181,7 @@ func (m *Machine) write(r farm.Record, seen farm.Observation) {
 	}
 	own := farm.Stamp{Dot: dot, Time: when}
 	d, a := r.Disk, seen.Attr
-	v := farm.Version{Dot: dot, Vector: d.Context.With(dot), Time: when, Content: own, Meta: own, Lost: m.othersLost(d.Lost)}
+	v := farm.Version{Dot: dot, Vector: d.Context.With(dot), Time: when, Content: own, Meta: own, Lost: d.Lost}
 	if a.SameContent(d.Attr) {
 		v.Content = d.Content
 	} else if a.Type == d.Type && a.SameMeta(d.Attr) {
@@ -195,12 +198,6 @@ func (m *Machine) write(r farm.Record, seen farm.Observation) {
 	m.putMeta()
 	m.emit(Push{farm.Change{Entry: e, Content: seen.Content, Sent: m.now}})
 	m.tellConflicts(r.Known, dot)
-}
-
-// othersLost leaves out contents of our own: they have left this disk, so that they are preserved or were overwritten
-// knowingly. That keeps the list to about one position per member, however long members fight over a path.
-func (m *Machine) othersLost(lost []farm.Position) []farm.Position {
-	return slices.DeleteFunc(slices.Clone(lost), func(p farm.Position) bool { return p.Actor.Member == m.meta.Actor.Member })
 }
 
 // asKnown replaces mode and owner that the writer did not touch by those that the farm knows: this file system may be

@@ -156,8 +156,8 @@ func (m *Machine) State() farm.FolderState {
 // start restores what a crash left half done: paths whose disk is behind what is known.
 func (m *Machine) start() {
 	for r := range m.db.Under(farm.Path{}) {
-		if c := r.Context(); !r.Disk.Context.CoversAll(c) {
-			m.open(r.Path)
+		if c := r.Context(); r.Intent != nil || !r.Disk.Context.CoversAll(c) {
+			m.open(r.Path).dirty = true // an Install may have happened: look before planning another
 			m.lower(r.Path, r, c)
 		}
 	}

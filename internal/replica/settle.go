@@ -63,10 +63,11 @@ func satisfied(d farm.Disk, s reconcile.State) bool {
 
 // adopt notes that what is on disk includes all that is known of the path.
 func (m *Machine) adopt(r farm.Record, s reconcile.State) {
-	if r.Disk.Context.Equal(s.Context) && r.Disk.Content == s.Content && r.Disk.Meta == s.Meta &&
+	if r.Intent == nil && r.Disk.Context.Equal(s.Context) && r.Disk.Content == s.Content && r.Disk.Meta == s.Meta &&
 		slices.Equal(r.Disk.Lost, s.LostDots) {
 		return
 	}
+	r.Intent = nil
 	r.Disk.Context, r.Disk.Content, r.Disk.Meta, r.Disk.Lost = s.Context, s.Content, s.Meta, s.LostDots
 	m.db.Put(r)
 }
@@ -76,8 +77,10 @@ func (m *Machine) install(r farm.Record, w *work, s reconcile.State) {
 	if w.content != nil && w.digest == s.Digest {
 		plan.Content = w.content
 	}
-	w.phase, w.goal = installing, s
+	w.phase = installing
 	m.flying++
+	r.Intent = &farm.Disk{Attr: s.Attr, Content: s.Content, Meta: s.Meta, Context: s.Context, Lost: s.LostDots}
+	m.db.Put(r)
 	m.emit(Install{plan})
 }
 
@@ -136,15 +139,15 @@ func errText(in farm.Installed) string {
 
 func (m *Machine) done(w *work, in farm.Installed) {
 	r, _ := m.db.Get(in.Plan.Path)
-	g := w.goal
-	r.Disk = farm.Disk{Attr: in.Attr, Content: g.Content, Meta: g.Meta, Context: g.Context, Lost: g.LostDots, Stat: in.Stat}
+	r.Disk, r.Intent = *r.Intent, nil
+	r.Disk.Attr, r.Disk.Stat = in.Attr, in.Stat
 	m.db.Put(r)
 	if w.tries > 3 {
 		m.raise(farm.EventFileBlocked, farm.Healed, r.Path, "installed after all", "", nil)
 	}
 	m.inline -= len(w.content)
 	w.tries, w.walked, w.content = 0, false, nil
-	fields := map[string]string{"type": g.Type.String(), "from": string(g.Content.Dot.Actor.Member)}
+	fields := map[string]string{"type": r.Disk.Type.String(), "from": string(r.Disk.Content.Dot.Actor.Member)}
 	if !w.sent.IsZero() {
 		fields["millis"] = strconv.FormatFloat(float64(m.now.Sub(w.sent))/float64(time.Millisecond), 'f', 1, 64)
 	}

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"tandem/internal/farm"
-	"tandem/internal/reconcile"
 )
 
 // phase is what a path is going through.
@@ -33,7 +32,6 @@ type work struct {
 	digest     farm.Digest
 	sent       time.Time // when the origin saw the change
 	lows       []farm.Position
-	goal       reconcile.State // what the Install that is out aims at
 }
 
 // open returns the path's work, making it if there is none.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"tandem/internal/farm"
 )
@@ -15,47 +16,58 @@ type value struct {
 	content string
 }
 
+// act is what an application did to a value, and when.
+type act struct {
+	value
+	at time.Time
+}
+
+// unseen is how long the machine may take to put an application's act into the index. An act that a sync caught on disk
+// but not in the index comes back as an edit made while the node was down.
+const unseen = 30 * time.Millisecond
+
 // oracle knows what applications did and saw.
 type oracle struct {
 	f       *sim
 	closed  map[value]bool // written, closed and never replaced unseen
 	over    map[value]bool // replaced, renamed or deleted by an application that had it before its eyes
-	touched map[value]bool // came back by rename, or had its mode changed: it may beat a concurrent deletion
+	touched map[value]bool // had its mode changed: it may beat a concurrent deletion
 	partial map[value]bool // was on disk while its writer had not closed it
-	excused map[value]bool // its writer's power was cut before it was durable
-	since   map[farm.MemberID][]value
+	excused map[value]bool // its writer's power was cut before it was durable, or it came back by rename
+	since   map[farm.MemberID][]act
 }
 
 func newOracle(f *sim) *oracle {
 	return &oracle{f: f, closed: map[value]bool{}, over: map[value]bool{}, touched: map[value]bool{},
-		partial: map[value]bool{}, excused: map[value]bool{}, since: map[farm.MemberID][]value{}}
+		partial: map[value]bool{}, excused: map[value]bool{}, since: map[farm.MemberID][]act{}}
 }
 
 // wrote says that an application on n closed a content.
 func (o *oracle) wrote(n *node, p farm.Path, content string) {
 	v := value{p, content}
 	if o.closed[v] {
-		o.touched[v] = true
-		delete(o.over, v)
+		o.excused[v] = true // moved there and back: whether anybody saw it leave depends on the moment
 	}
 	o.closed[v] = true
-	o.since[n.id] = append(o.since[n.id], v)
+	o.since[n.id] = append(o.since[n.id], act{v, o.f.now})
 }
 
 // replaced says that an application on n made a content that it saw go away.
 func (o *oracle) replaced(n *node, p farm.Path, content string) {
 	v := value{p, content}
 	o.over[v] = true
-	o.since[n.id] = append(o.since[n.id], v)
+	o.since[n.id] = append(o.since[n.id], act{v, o.f.now})
 }
 
 // synced says that all that n has done so far survives a power cut.
-func (o *oracle) synced(n *node) { delete(o.since, n.id) }
+func (o *oracle) synced(n *node) {
+	o.since[n.id] = slices.DeleteFunc(o.since[n.id], func(a act) bool { return o.f.now.Sub(a.at) > unseen })
+}
 
 // cut says that what n did since its last sync may be undone.
 func (o *oracle) cut(n *node) {
-	for _, v := range o.since[n.id] {
-		o.excused[v] = true
+	for _, a := range o.since[n.id] {
+		o.excused[a.value] = true
 	}
 	delete(o.since, n.id)
 }
