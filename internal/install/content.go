@@ -70,7 +70,7 @@ func (k *Keeper) copyLocal(p farm.Path, want farm.Attr) (vfs.Temp, error) {
 		return nil, err
 	}
 	if _, err = t.CopyFrom(f); err == nil {
-		if d, n, err := sum(t); err == nil && n == want.Size && d == want.Digest {
+		if d, n, err := sum(t, want.Size); err == nil && n == want.Size && d == want.Digest {
 			return t, nil
 		}
 	}

@@ -242,3 +242,72 @@ func displaced(b *box) string {
 	}
 	return ""
 }
+
+// TestKillWithLateWriter kills the process at every call while an application still has the displaced file open, and the
+// recovery at every call too. What the application writes after all that is preserved under the path it belonged to.
+func TestKillWithLateWriter(t *testing.T) {
+	for _, s := range scenarios() {
+		if s.name != "replace file" && s.name != "remove file" && s.name != "replace big file" {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			for first := 1; ; first++ {
+				for second := 1; ; second++ {
+					b := newBox(vfs.MemConfig{})
+					b.set(s)
+					h := must(b.app.OpenWrite(at))
+					b.startThrough(func(n int, _ vfs.Op) error {
+						if n >= first {
+							panic(died{})
+						}
+						return nil
+					})
+					plan := s.plan(b.mem)
+					var r farm.Installed
+					finished := alive(func() {
+						r = b.k.Install(context.Background(), plan, s.src)
+						b.k.Sweep(context.Background())
+					})
+					b.mem.Crash()
+					check(b.mem.Prepare("site"))
+					recovered := alive(func() { check(b.start(killAt(b.mem, second))) })
+					b.mem.Crash()
+					check(b.mem.Prepare("site"), b.start(b.mem))
+					check(h.Append([]byte(valueA)), h.Close())
+					b.mem.Crash()
+					check(b.mem.Prepare("site"), b.start(b.mem))
+					err := b.lateIsKept(plan)
+					if r.Plan.Path == at { // it came to its end
+						err = errors.Join(err, isWanted(b.mem, plan))
+					}
+					if err != nil {
+						t.Fatalf("killed ahead of call %d, then of call %d of the recovery: %v", first, second, err)
+					}
+					if finished && recovered {
+						return
+					}
+					if recovered {
+						break
+					}
+				}
+			}
+		})
+	}
+}
+
+// lateIsKept tells whether a write to the old file is where it belongs: at the path if the plan never came to take it
+// away, else preserved under it.
+func (b *box) lateIsKept(plan farm.Plan) error {
+	if left := staged(b.mem); len(left) > 0 {
+		return fmt.Errorf("left in staging: %v", left)
+	}
+	if st, err := b.mem.Lstat(at); err == nil && st.Ino == plan.Expect.Stat.Ino {
+		return nil
+	}
+	for _, p := range must(b.k.List()) {
+		if p.Path == at && p.Reason == LateWrite {
+			return nil
+		}
+	}
+	return fmt.Errorf("lost, or of unknown origin: %+v", must(b.k.List()))
+}

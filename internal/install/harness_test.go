@@ -115,7 +115,7 @@ const mtime = int64(1_700_000_000_123_456_789)
 var (
 	oldText = "old content, as all members know it"
 	newText = "new content, written on another member"
-	bigText = strings.Repeat("large content that does not travel inline. ", 4000)
+	bigText = strings.Repeat("large content that does not travel inline. ", 1600)
 )
 
 // scenario is a kind of plan.

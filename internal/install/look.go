@@ -92,7 +92,7 @@ func digestOf(p farm.Path, f vfs.File) (farm.Digest, vfs.Stat, error) {
 	if err != nil {
 		return farm.Digest{}, before, err
 	}
-	d, n, err := sum(f)
+	d, n, err := sum(f, before.Size)
 	if err != nil {
 		return d, before, err
 	}
@@ -109,10 +109,10 @@ func digestOf(p farm.Path, f vfs.File) (farm.Digest, vfs.Stat, error) {
 // bufferBytes is what is read, hashed and written at a time: enough for BLAKE3 to use its widest code.
 const bufferBytes = 128 << 10
 
-// sum hashes what r holds.
-func sum(r io.ReaderAt) (d farm.Digest, n int64, err error) {
+// sum hashes what r holds, which is about size bytes.
+func sum(r io.ReaderAt, size int64) (d farm.Digest, n int64, err error) {
 	h := blake3.New()
-	buf := make([]byte, bufferBytes)
+	buf := make([]byte, min(bufferBytes, size+1))
 	for {
 		m, err := r.ReadAt(buf, n)
 		_, _ = h.Write(buf[:m]) // never fails

@@ -21,12 +21,13 @@ const (
 type race struct {
 	name string
 	do   func(b *box) []string
+	back bool // the values are in the tree in the end, not only preserved
 }
 
 func races() []race {
 	put := func(b *box, p string, v string) bool { return b.app.WriteFile(path(p), []byte(v)) == nil }
 	return []race{
-		{"rewrite", func(b *box) []string {
+		{name: "rewrite", back: true, do: func(b *box) []string {
 			h, err := b.app.OpenWrite(at)
 			if err != nil {
 				return nil
@@ -34,7 +35,7 @@ func races() []race {
 			check(h.Truncate(0), h.Append([]byte(valueA)), h.Close())
 			return []string{valueA}
 		}},
-		{"rewrite, same size and time", func(b *box) []string {
+		{name: "rewrite, same size and time", do: func(b *box) []string {
 			st, err := b.mem.Lstat(at)
 			if err != nil || st.Type != farm.File || st.Size < int64(len(valueA)) || st.Size > verifyBytes {
 				return nil // into a large file such a write can pass: see the package's doc
@@ -43,7 +44,7 @@ func races() []race {
 			check(h.WriteAt([]byte(valueA), 0), h.Close(), b.app.SetAttr(at, vfs.SetAttr{MTime: &st.MTime}))
 			return []string{valueA}
 		}},
-		{"append", func(b *box) []string {
+		{name: "append", back: true, do: func(b *box) []string {
 			h, err := b.app.OpenWrite(at)
 			if err != nil {
 				return nil
@@ -51,35 +52,35 @@ func races() []race {
 			check(h.Append([]byte(valueA)), h.Close())
 			return []string{valueA}
 		}},
-		{"create or truncate", func(b *box) []string {
+		{name: "create or truncate", do: func(b *box) []string {
 			if !put(b, at.String(), valueA) {
 				return nil
 			}
 			return []string{valueA}
 		}},
-		{"rename over", func(b *box) []string {
+		{name: "rename over", back: true, do: func(b *box) []string {
 			if !put(b, "dir/tmp", valueA) || b.app.Rename(path("dir/tmp"), at) != nil {
 				return nil
 			}
 			return []string{valueA}
 		}},
-		{"remove", func(b *box) []string { _ = b.app.Remove(at); return nil }},
-		{"remove and create", func(b *box) []string {
+		{name: "remove", do: func(b *box) []string { _ = b.app.Remove(at); return nil }},
+		{name: "remove and create", back: true, do: func(b *box) []string {
 			_ = b.app.Remove(at)
 			if !put(b, at.String(), valueA) {
 				return nil
 			}
 			return []string{valueA}
 		}},
-		{"move away", func(b *box) []string { _ = b.app.Rename(at, path("dir/moved")); return nil }},
-		{"move away and create", func(b *box) []string {
+		{name: "move away", do: func(b *box) []string { _ = b.app.Rename(at, path("dir/moved")); return nil }},
+		{name: "move away and create", back: true, do: func(b *box) []string {
 			_ = b.app.Rename(at, path("dir/moved"))
 			if !put(b, at.String(), valueA) {
 				return nil
 			}
 			return []string{valueA}
 		}},
-		{"become a directory with a file", func(b *box) []string {
+		{name: "become a directory with a file", back: true, do: func(b *box) []string {
 			_ = b.app.Remove(at)
 			_ = b.app.Mkdir(at, 0o755)
 			if !put(b, "dir/entry/child", valueA) {
@@ -87,22 +88,22 @@ func races() []race {
 			}
 			return []string{valueA}
 		}},
-		{"become a symlink", func(b *box) []string {
+		{name: "become a symlink", back: true, do: func(b *box) []string {
 			_ = b.app.Remove(at)
 			if b.app.Symlink(valueA, at) != nil {
 				return nil
 			}
 			return []string{valueA}
 		}},
-		{"become a fifo", func(b *box) []string { _ = b.app.Remove(at); _ = b.app.Mkfifo(at); return nil }},
-		{"child", func(b *box) []string {
+		{name: "become a fifo", do: func(b *box) []string { _ = b.app.Remove(at); _ = b.app.Mkfifo(at); return nil }},
+		{name: "child", back: true, do: func(b *box) []string {
 			if !put(b, "dir/entry/child", valueA) {
 				return nil
 			}
 			return []string{valueA}
 		}},
-		{"chmod", func(b *box) []string { _ = b.app.SetAttr(at, vfs.SetAttr{Mode: new(uint32(0o600))}); return nil }},
-		{"parent moved away", func(b *box) []string { _ = b.app.Rename(path("dir"), path("elsewhere")); return nil }},
+		{name: "chmod", do: func(b *box) []string { _ = b.app.SetAttr(at, vfs.SetAttr{Mode: new(uint32(0o600))}); return nil }},
+		{name: "parent moved away", do: func(b *box) []string { _ = b.app.Rename(path("dir"), path("elsewhere")); return nil }},
 	}
 }
 
@@ -120,6 +121,9 @@ func TestRaceSweep(t *testing.T) {
 					}
 					b, res := x.run(t)
 					if err := x.lossless(b); err != nil {
+						t.Fatalf("ahead of call %d (plan %v): %v", n, res.Outcome, err)
+					}
+					if err := x.current(b, r); err != nil {
 						t.Fatalf("ahead of call %d (plan %v): %v", n, res.Outcome, err)
 					}
 					if n > x.calls {
@@ -144,7 +148,7 @@ func TestTwoRacesSweep(t *testing.T) {
 			for first := 1; first < 30; first++ {
 				for second := first + 1; second < 31; second++ {
 					x := &racing{s: s}
-					var seen bool // B's writer had A before its eyes
+					var wrote, seen bool // B was written; its writer had A before its eyes
 					x.meddle = func(b *box, n int) {
 						switch n {
 						case first:
@@ -154,7 +158,7 @@ func TestTwoRacesSweep(t *testing.T) {
 						case second:
 							data, _ := b.app.ReadFile(at)
 							seen = string(data) == valueA
-							if over(b, valueB) {
+							if wrote = over(b, valueB); wrote {
 								x.must(valueB)
 							}
 						}
@@ -166,9 +170,70 @@ func TestTwoRacesSweep(t *testing.T) {
 					if err := x.lossless(b); err != nil {
 						t.Fatalf("ahead of calls %d and %d (plan %v): %v", first, second, res.Outcome, err)
 					}
+					if data, err := b.app.ReadFile(at); wrote && string(data) != valueB {
+						t.Fatalf("ahead of calls %d and %d (plan %v): the path shows %q, %v", first, second, res.Outcome, data, err)
+					}
 				}
 			}
 		})
+	}
+}
+
+// TestTwiceWrittenPlace has an application take the path before a directory is put there, and write into the directory
+// before that is undone. The directory, being the newer, stays.
+func TestTwiceWrittenPlace(t *testing.T) {
+	for _, s := range scenarios() {
+		if s.name != "file to dir" {
+			continue
+		}
+		for first := 1; first < 20; first++ {
+			for second := first + 1; second < 21; second++ {
+				x := &racing{s: s}
+				child := false
+				x.meddle = func(b *box, n int) {
+					switch n {
+					case first:
+						check(b.app.WriteFile(path("dir/tmp"), []byte(valueA)))
+						_ = b.app.Rename(path("dir/tmp"), at)
+						x.must(valueA)
+					case second:
+						child = b.app.WriteFile(path("dir/entry/child"), []byte(valueB)) == nil
+					}
+				}
+				b, res := x.run(t)
+				err := x.lossless(b)
+				if child && !inTree(b.mem, farm.Path{}, valueB) {
+					err = fmt.Errorf("the directory that was written into is gone")
+				}
+				if err != nil {
+					t.Fatalf("ahead of calls %d and %d (plan %v): %v", first, second, res.Outcome, err)
+				}
+			}
+		}
+	}
+}
+
+// TestTouchSeesWrite has an application write while the file's time is set, which takes away the write's own time.
+func TestTouchSeesWrite(t *testing.T) {
+	for _, size := range []int{100, 2 * verifyBytes} {
+		old := strings.Repeat("x", size)
+		s := scenario{
+			before: func(w writer) { check(w.WriteFile(at, []byte(old))) },
+			want:   fileAttr(old, 0o644, mtime),
+		}
+		b := newBox(vfs.MemConfig{})
+		b.set(s)
+		h := must(b.app.OpenWrite(at))
+		b.startThrough(func(_ int, op vfs.Op) error {
+			if op.Name == "setattr" {
+				check(h.WriteAt([]byte("y"), 0))
+			}
+			return nil
+		})
+		if r := b.k.Install(context.Background(), s.plan(b.mem), nil); r.Outcome != farm.Changed {
+			t.Errorf("%d bytes: %v, %v", size, r.Outcome, r.Err)
+		}
+		check(h.Close())
 	}
 }
 
@@ -236,6 +301,9 @@ func TestRaceAndKillSweep(t *testing.T) {
 						if err := x.lossless(b); err != nil {
 							t.Fatalf("race ahead of call %d, killed ahead of %d: %v", n, kill, err)
 						}
+						if err := x.current(b, r); err != nil {
+							t.Fatalf("race ahead of call %d, killed ahead of %d: %v", n, kill, err)
+						}
 					}
 					if n > calls {
 						return
@@ -300,6 +368,16 @@ func (x *racing) lossless(b *box) error {
 		f, err := b.mem.Open(path(vfs.StagingDir + "/" + e.Name))
 		if err != nil || !f.Writers() {
 			return fmt.Errorf("left in staging: %v", e)
+		}
+	}
+	return nil
+}
+
+// current tells which of the values that belong into the tree are not there.
+func (x *racing) current(b *box, r race) error {
+	for _, v := range x.values {
+		if r.back && !inTree(b.mem, farm.Path{}, v) {
+			return fmt.Errorf("%q was preserved, but belongs into the tree", v)
 		}
 	}
 	return nil

@@ -39,7 +39,7 @@ type Mem struct {
 	synced *node // the tree as of the last Sync
 }
 
-// node is an inode. Its data is never changed in place but replaced, so that a snapshot shares it.
+// node is an inode. Its data is replaced or appended to, never changed in place, so that a snapshot shares it.
 type node struct {
 	ino          uint64
 	kind         farm.Type

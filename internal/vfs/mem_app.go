@@ -173,7 +173,7 @@ func (a App) SetAttr(p farm.Path, set SetAttr) error {
 
 // Append writes at the end.
 func (h *Handle) Append(data []byte) error {
-	return h.change(func() { h.n.data = append(slices.Clip(h.n.data), data...) })
+	return h.change(func() { h.n.data = append(h.n.data, data...) })
 }
 
 // WriteAt writes at off; a hole before it reads as zeros.

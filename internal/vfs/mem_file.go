@@ -3,7 +3,6 @@ package vfs
 import (
 	"io"
 	"io/fs"
-	"slices"
 
 	"tandem/internal/farm"
 )
@@ -102,7 +101,7 @@ func (t *memTemp) Write(b []byte) (int, error) {
 	if err := t.m.room("write", t.p, len(t.n.data)+len(b)); err != nil {
 		return 0, err
 	}
-	t.n.data = append(slices.Clip(t.n.data), b...)
+	t.n.data = append(t.n.data, b...)
 	t.n.mtime = t.m.touch(t.n)
 	return len(b), nil
 }
@@ -151,7 +150,7 @@ func (l *memLog) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	defer unlock()
-	l.n.data = append(slices.Clip(l.n.data), b...)
+	l.n.data = append(l.n.data, b...)
 	l.n.mtime = l.m.touch(l.n)
 	return len(b), nil
 }
