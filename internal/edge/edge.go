@@ -164,7 +164,7 @@ func (e *Edge) SetPolicy(p Policy) {
 }
 
 // Link says whether there is a session with the member. A node without one takes no new requests at once; requests
-// that it has not begun to answer go to another node if they may.
+// that it has not begun to answer go to another node if they may. An edge that is a node too has a session with itself.
 func (e *Edge) Link(m farm.MemberID, up bool) {
 	e.mu.Lock()
 	in, cause := sessionUp, "session established"

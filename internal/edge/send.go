@@ -57,7 +57,7 @@ func (t *trip) receive() (fate, error) {
 	}
 	for range maxInformational {
 		if _, err := c.br.Peek(1); err != nil {
-			t.stale = c.reused
+			t.stale = c.reused && !isTimeout(err)
 			return t.blame(err)
 		}
 		a, err := c.readAnswer(x.r.Method)
