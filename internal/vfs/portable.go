@@ -290,14 +290,15 @@ func (d *portable) rename(from, to farm.Path) error {
 	return d.root.Rename(a, b)
 }
 
-// Exchange is three renames: for a moment b is missing.
+// Exchange is three renames: for a moment b is missing. Its third name is not a Temp's: what has it after a crash is not
+// ours to throw away.
 func (d *portable) Exchange(a, b farm.Path) error {
 	for _, p := range []farm.Path{a, b} {
 		if _, err := d.Lstat(p); err != nil {
 			return err
 		}
 	}
-	third := d.tempName()
+	third := d.stagingName("swap-")
 	if err := d.rename(b, third); err != nil {
 		return fail("exchange", b, err)
 	}
@@ -307,8 +308,8 @@ func (d *portable) Exchange(a, b farm.Path) error {
 	return fail("exchange", a, d.rename(third, a))
 }
 
-func (d *portable) tempName() farm.Path {
-	return farm.MustPath(StagingDir + "/" + TempPrefix + strconv.FormatUint(d.seq.Add(1), 36))
+func (d *portable) stagingName(prefix string) farm.Path {
+	return farm.MustPath(StagingDir + "/" + prefix + strconv.FormatUint(d.seq.Add(1), 36))
 }
 
 func (d *portable) Remove(p farm.Path) error {

@@ -50,7 +50,7 @@ type portableTemp struct {
 
 func (d *portable) Temp() (Temp, error) {
 	for {
-		p := d.tempName()
+		p := d.stagingName(TempPrefix)
 		f, err := d.root.OpenFile(filepath.FromSlash(p.String()), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 		if errors.Is(err, fs.ErrExist) {
 			continue
