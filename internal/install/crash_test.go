@@ -55,6 +55,7 @@ func alive(do func()) (ok bool) {
 func TestKillSweep(t *testing.T) {
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
 			for first := 1; ; first++ {
 				b, plan, finished := killOnce(s, first, nil)
 				if finished {
@@ -251,6 +252,7 @@ func TestKillWithLateWriter(t *testing.T) {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
 			for first := 1; ; first++ {
 				for second := 1; ; second++ {
 					b := newBox(vfs.MemConfig{})

@@ -154,7 +154,7 @@ func TestOutcomes(t *testing.T) {
 
 // TestExpectation has files that only a second look can tell apart.
 func TestExpectation(t *testing.T) {
-	same := vfs.SetAttr{MTime: new(mtime)}
+	same := vfs.SetAttr{MTime: new(mtime), Owner: new(me())}
 	for _, c := range []struct {
 		name string
 		then func(b *box)

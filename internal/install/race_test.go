@@ -112,6 +112,7 @@ func TestRaceSweep(t *testing.T) {
 	for _, s := range scenarios() {
 		for _, r := range races() {
 			t.Run(s.name+", "+r.name, func(t *testing.T) {
+				t.Parallel()
 				for n := 1; ; n++ {
 					x := &racing{s: s}
 					x.meddle = func(b *box, at int) {
@@ -284,6 +285,7 @@ func TestRaceAndKillSweep(t *testing.T) {
 				continue
 			}
 			t.Run(s.name+", "+r.name, func(t *testing.T) {
+				t.Parallel()
 				for n := 1; ; n++ {
 					calls := 0
 					for kill := n + 1; ; kill++ {
