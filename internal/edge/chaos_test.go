@@ -24,29 +24,8 @@ func TestNodesDieUnderLoad(t *testing.T) {
 		visitors = 8
 		kills    = 12
 	)
-	var mu sync.Mutex
-	executed := map[string]int{} // POSTs by id
 	image, _ := io.ReadAll(pattern(5 * HoldBytes))
-	site := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.Method == http.MethodPost:
-			id, _ := io.ReadAll(r.Body)
-			mu.Lock()
-			executed[string(id)]++
-			mu.Unlock()
-			fmt.Fprintf(w, "did %s", id)
-		case r.URL.Path == "/image":
-			w.Header().Set("Etag", `"v1"`)
-			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(image))
-		case r.URL.Path == "/page": // written in pieces, as applications do
-			for range 20 {
-				_, _ = io.WriteString(w, strings.Repeat("page", 200))
-				_ = http.NewResponseController(w).Flush()
-			}
-		default:
-			_, _ = io.WriteString(w, "small")
-		}
-	})
+	site := &countingSite{image: image, executed: map[string]int{}}
 	want := map[string]string{"/": "small", "/page": strings.Repeat("page", 4000), "/image": string(image)}
 	network := tcpNetwork{"web1": startNode(t, site), "web2": startNode(t, site), "web3": startNode(t, site)}
 	e, srv := startEdge(t, network, Config{}, "web1", "web2", "web3")
@@ -88,12 +67,40 @@ func TestNodesDieUnderLoad(t *testing.T) {
 	}
 	stop()
 	all.Wait()
-	for id, n := range executed {
+	for id, n := range site.executed {
 		if n > 1 {
 			t.Errorf("POST %s happened %d times", id, n)
 		}
 	}
 	t.Logf("%d GETs, %d POSTs of which %d failed with a clear status; %+v", gets.Load(), posts.Load(), failedPosts.Load(), e.Stats())
+}
+
+// countingSite has pages of several kinds, and counts POSTs by the id in their body.
+type countingSite struct {
+	image    []byte
+	mu       sync.Mutex
+	executed map[string]int
+}
+
+func (s *countingSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodPost:
+		id, _ := io.ReadAll(r.Body)
+		s.mu.Lock()
+		s.executed[string(id)]++
+		s.mu.Unlock()
+		fmt.Fprintf(w, "did %s", id)
+	case r.URL.Path == "/image":
+		w.Header().Set("Etag", `"v1"`)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(s.image))
+	case r.URL.Path == "/page": // written in pieces, as applications do
+		for range 20 {
+			_, _ = io.WriteString(w, strings.Repeat("page", 200))
+			_ = http.NewResponseController(w).Flush()
+		}
+	default:
+		_, _ = io.WriteString(w, "small")
+	}
 }
 
 func waitHealthy(t *testing.T, e *Edge, n int) {
