@@ -307,7 +307,7 @@ func TestTLSOptionChangesOnTheSameAddress(t *testing.T) {
 func TestHeadersThatCGICannotTellApartAreDropped(t *testing.T) {
 	r := newRig(t)
 	r.apply(loopback(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, r.Header["X_Real_ip"], r.Header["X-Fine"])
+		fmt.Fprint(w, len(r.Header), r.Header["X-Fine"])
 	})))
 	conn, err := net.Dial("tcp", r.Status()[0].Listening)
 	if err != nil {
@@ -316,7 +316,7 @@ func TestHeadersThatCGICannotTellApartAreDropped(t *testing.T) {
 	defer conn.Close()
 	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: a\r\nX_Real_ip: 6.6.6.6\r\nX-Fine: yes\r\nConnection: close\r\n\r\n")
 	answer, err := io.ReadAll(conn)
-	if err != nil || !strings.HasSuffix(string(answer), "\r\n\r\n[] [yes]") {
+	if err != nil || !strings.HasSuffix(string(answer), "\r\n\r\n2 [yes]") {
 		t.Errorf("got %q, %v", answer, err)
 	}
 }

@@ -10,13 +10,15 @@ import (
 	"github.com/zeebo/blake3"
 
 	"tandem/internal/config"
+	"tandem/internal/farm"
 )
 
 // builder makes the table of a revision.
 type builder struct {
 	sites  *Sites
-	out    *Prepared
+	out    *prepared
 	vars   config.Vars
+	node   bool             // is this member one
 	live   map[string]*site // by file
 	faults config.SiteFaults
 
@@ -31,9 +33,11 @@ type scheme struct {
 	file string
 }
 
-func newBuilder(s *Sites, vars config.Vars) *builder {
+func newBuilder(s *Sites, next *config.Config) *builder {
+	me, _ := next.Member(s.cfg.Self)
 	b := &builder{
-		sites: s, vars: vars, out: &Prepared{sites: s, table: newTable()},
+		sites: s, vars: next.Vars(s.cfg.Self, s.cfg.Here), node: me.Has(farm.RoleNode),
+		out:  &prepared{sites: s, table: newTable()},
 		live: map[string]*site{}, faults: config.SiteFaults{},
 		names: map[binding]string{}, schemes: map[string]scheme{},
 	}
@@ -43,25 +47,44 @@ func newBuilder(s *Sites, vars config.Vars) *builder {
 	return b
 }
 
-// take adds a site, taken over or loaded.
-func (b *builder) take(source config.Site) config.Faults {
-	text, faults := source.Expand(b.vars)
-	if faults.Err() != nil {
-		return faults
-	}
-	digest := digestOf(text, b.vars)
-	if old := b.live[source.File]; old != nil && old.digest == digest {
-		if faults := b.claim(old); faults != nil {
-			return faults
+// source is a site file with its placeholders filled in.
+type source struct {
+	file   string
+	text   string
+	digest [32]byte
+}
+
+// takeOver adds the sites that did not change and returns the others. What is served keeps its names: a file that wants
+// one of them is at fault, not the site that has it.
+func (b *builder) takeOver(sites []config.Site) (others []source) {
+	for _, site := range sites {
+		text, faults := site.Expand(b.vars)
+		if faults.Err() != nil {
+			b.faults[site.File] = faults
+			continue
 		}
-		b.add(old)
-		return nil
+		src := source{site.File, text, digestOf(text, b.vars, b.node)}
+		if old := b.live[site.File]; old != nil && old.digest == src.digest && b.claim(old) == nil {
+			b.add(old)
+			continue
+		}
+		others = append(others, src)
 	}
-	program, faults := compile(source.File, text)
+	return others
+}
+
+// load adds a site that is new or changed.
+func (b *builder) load(src source) config.Faults {
+	program, faults := compile(src.file, src.text)
 	if faults != nil {
 		return faults
 	}
-	st, faults := b.sites.load(source.File, digest, program, b.vars.Folders)
+	st := &site{file: src.file, digest: src.digest, unload: func() {}}
+	if b.node {
+		faults = b.sites.load(st, program, b.vars.Folders)
+	} else {
+		st.name(program)
+	}
 	if faults != nil {
 		return faults
 	}
@@ -75,8 +98,8 @@ func (b *builder) take(source config.Site) config.Faults {
 }
 
 // digestOf names all that a site is made of.
-func digestOf(text string, vars config.Vars) [32]byte {
-	all := []byte(text)
+func digestOf(text string, vars config.Vars, node bool) [32]byte {
+	all := fmt.Appendf(nil, "%v\x00%s", node, text)
 	if strings.Contains(text, directive) {
 		for _, f := range slices.Sorted(maps.Keys(vars.Folders)) {
 			all = fmt.Appendf(all, "\x00%s\x00%s", f, vars.Folders[f])
@@ -128,6 +151,14 @@ func (b *builder) speaksOther(bind binding, own map[string]scheme) (file string,
 	return "", false
 }
 
+// addOnce appends s unless list has it.
+func addOnce(list []string, s string) []string {
+	if slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
+}
+
 // add gives a site its place in the table and in the status.
 func (b *builder) add(st *site) {
 	status := SiteStatus{File: st.file}
@@ -136,16 +167,19 @@ func (b *builder) add(st *site) {
 		for _, bind := range bl.bindings {
 			t := target{st, bl, bind}
 			b.out.table.all.add(t)
-			if !b.own(bind) {
-				status.Skipped = append(status.Skipped, bind.address)
+			status.Hosts = addOnce(status.Hosts, bind.host)
+			if !b.node {
 				continue
 			}
+			if !b.own(bind) {
+				status.Skipped = addOnce(status.Skipped, bind.address)
+				continue
+			}
+			status.Serving = addOnce(status.Serving, bind.address)
 			b.out.table.add(t)
 			status.Bindings = append(status.Bindings, bind.String())
 		}
 	}
-	slices.Sort(status.Skipped)
-	status.Skipped = slices.Compact(status.Skipped)
 	b.out.status = append(b.out.status, status)
 }
 

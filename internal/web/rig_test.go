@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -89,8 +90,8 @@ func farmOf(sites map[string]string) *config.Config {
 		{Name: "web1", Address: "127.0.0.1:7443", Roles: []farm.Role{farm.RoleNode}},
 		{Name: "web2", Address: "127.0.0.2:7443", Roles: []farm.Role{farm.RoleNode}},
 	}, Folders: []config.Folder{{Name: "blog", Path: "/srv/blog"}, {Name: "shop", Path: "/srv/shop"}}}
-	for file, source := range sites {
-		c.Sites = append(c.Sites, config.Site{File: "sites/" + file + ".caddy", Source: source})
+	for _, file := range slices.Sorted(maps.Keys(sites)) {
+		c.Sites = append(c.Sites, config.Site{File: "sites/" + file + ".caddy", Source: sites[file]})
 	}
 	return c
 }

@@ -78,6 +78,9 @@ func normalHost(host string) string {
 	return strings.ToLower(strings.TrimSuffix(hostOnly(host), "."))
 }
 
+// Serves tells whether the live revision has a site for the host name.
+func (s *Sites) Serves(host string) bool { return len(s.table.Load().all.find(normalHost(host))) > 0 }
+
 // first is the target in a front.
 func (t *table) first(address, host string) *target {
 	h, ok := t.fronts[address]
@@ -140,13 +143,15 @@ func (s *Sites) serve(w http.ResponseWriter, r *http.Request, find func(*table) 
 		return
 	}
 	t := s.acquire(find)
-	if t == nil {
+	if t != nil {
+		defer t.site.release()
+	}
+	if t == nil || t.block.routes == nil {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.WriteHeader(http.StatusNotFound)
 		_, _ = io.WriteString(w, "No site here answers to this name.\n")
 		return
 	}
-	defer t.site.release()
 	t.block.ServeHTTP(w, r)
 }
 

@@ -53,54 +53,63 @@ type environment struct {
 	log         *slog.Logger
 }
 
+// name gives the site the names of a program that is not loaded.
+func (s *site) name(p *program) {
+	s.users.Store(1)
+	for _, c := range p.blocks {
+		s.blocks = append(s.blocks, &block{line: c.line, bindings: c.bindings})
+	}
+}
+
 // load provisions a program's modules.
-func (s *Sites) load(file string, digest [32]byte, p *program, folders map[farm.FolderID]string) (*site, config.Faults) {
+func (s *Sites) load(st *site, p *program, folders map[farm.FolderID]string) config.Faults {
 	ctx, cancel := caddy.NewContext(s.cfg.Parent)
 	var logs logFiles
-	st := &site{file: file, digest: digest, unload: func() {
+	st.unload = func() {
 		cancel()
 		logs.close(s.writers)
-	}}
+	}
 	st.users.Store(1)
 	env := environment{
 		self: s.cfg.Self, consistency: s.cfg.Consistency, forwarder: s.cfg.Forwarder, folders: folders,
-		log: s.cfg.Log.With("site", file),
+		log: s.cfg.Log.With("site", st.file),
 	}
 	for _, c := range p.blocks {
-		var f facts
-		if err := f.harden(c.routes); err != nil {
-			st.release()
-			return nil, config.Faults{c.faultOfLoad(file, err)}
-		}
-		env.roots = f.roots
-		b, err := loadBlock(ctx, c, env, f)
+		b, err := loadBlock(ctx, c, env)
 		if err == nil {
 			b.access, err = logs.open(ctx, s.writers, c, env.log)
 		}
 		if err != nil {
 			st.release()
-			return nil, config.Faults{c.faultOfLoad(file, err)}
+			return config.Faults{c.faultOfLoad(st.file, err)}
 		}
 		st.blocks = append(st.blocks, b)
 	}
-	return st, nil
+	return nil
 }
 
-func loadBlock(ctx caddy.Context, c compiled, env environment, f facts) (*block, error) {
+func loadBlock(ctx caddy.Context, c compiled, env environment) (*block, error) {
+	var f facts
+	lists := []caddyhttp.RouteList{c.routes, c.errors}
+	for _, r := range c.named {
+		lists = append(lists, caddyhttp.RouteList{*r})
+	}
+	for _, l := range lists {
+		if err := f.harden(l); err != nil {
+			return nil, err
+		}
+	}
+	env.roots = f.roots
 	b := &block{line: c.line, bindings: c.bindings, log: env.log, proxies: f.proxies}
 	// Handlers look for the server in the request; ours has no listeners and no routes but the named ones.
 	b.server = &caddyhttp.Server{NamedRoutes: c.named}
 	ctx = ctx.WithValue(caddyhttp.ServerCtxKey, b.server)
 	ctx = ctx.WithValue(siteKey{}, &env)
 	for _, r := range c.named {
-		if err := f.harden(caddyhttp.RouteList{*r}); err != nil {
-			return nil, err
-		}
 		if err := r.Provision(ctx, nil); err != nil {
 			return nil, err
 		}
 	}
-	b.proxies = f.proxies
 	var err error
 	if b.routes, err = subroute(ctx, c.routes); err != nil {
 		return nil, err

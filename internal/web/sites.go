@@ -36,7 +36,9 @@ type Sites struct {
 // SiteStatus is how a site file fares here.
 type SiteStatus struct {
 	File     string
+	Hosts    []string      // names that it answers to, each once
 	Bindings []string      // that are served, as "https://example.com on :443"
+	Serving  []string      // addresses of these bindings, each once
 	Skipped  []string      // addresses that are not this member's
 	Faults   config.Faults // why the file is not in use; what it was before goes on
 }
@@ -56,27 +58,39 @@ func newTable() *table {
 // Status is how the site files of the live revision fare, ordered by file.
 func (s *Sites) Status() []SiteStatus { return *s.live.Load() }
 
-// Prepared is a revision that is ready to serve. Exactly one of Commit and Discard must be called.
-type Prepared struct {
+// Prepared is a revision that is ready to serve. Exactly one of its methods must be called.
+type Prepared = interface {
+	// Commit makes the revision live: the next request uses it. Requests in flight finish with what they began with.
+	Commit()
+	// Discard unloads what was prepared.
+	Discard()
+}
+
+// prepared is what a builder has made.
+type prepared struct {
 	sites  *Sites
 	table  *table
 	loaded []*site // that the live table does not have
 	status []SiteStatus
 }
 
-// Commit makes the revision live: the next request uses it. Requests in flight finish with what they began with.
-func (p *Prepared) Commit() {
+// Commit implements Prepared.
+func (p *prepared) Commit() {
 	old := p.sites.table.Swap(p.table)
 	p.sites.live.Store(&p.status)
+	kept := make(map[*site]bool, len(p.table.sites))
+	for _, st := range p.table.sites {
+		kept[st] = true
+	}
 	for _, st := range old.sites {
-		if !slices.Contains(p.table.sites, st) {
+		if !kept[st] {
 			st.release()
 		}
 	}
 }
 
-// Discard unloads what was prepared.
-func (p *Prepared) Discard() {
+// Discard implements Prepared.
+func (p *prepared) Discard() {
 	for _, st := range p.loaded {
 		st.release()
 	}
@@ -84,16 +98,16 @@ func (p *Prepared) Discard() {
 
 // Prepare loads the sites of a revision beside those that are live. What did not change is taken over. Sites that can't
 // be used are named by the error, a config.SiteFaults; Prepared is then still good, and has what the live revision
-// serves for these files, if anything.
-func (s *Sites) Prepare(ctx context.Context, _, next *config.Config) (*Prepared, error) {
-	b := newBuilder(s, next.Vars(s.cfg.Self, s.cfg.Here))
-	for _, source := range next.Sites {
+// serves for these files, if anything. A member that is no node only learns the names.
+func (s *Sites) Prepare(ctx context.Context, _, next *config.Config) (Prepared, error) {
+	b := newBuilder(s, next)
+	for _, src := range b.takeOver(next.Sites) {
 		if err := ctx.Err(); err != nil {
 			b.out.Discard()
 			return nil, err
 		}
-		if faults := b.take(source); faults != nil {
-			b.faults[source.File] = faults
+		if faults := b.load(src); faults != nil {
+			b.faults[src.file] = faults
 		}
 	}
 	b.keepOld()
@@ -106,5 +120,5 @@ func (s *Sites) Prepare(ctx context.Context, _, next *config.Config) (*Prepared,
 
 // Close unloads all sites once their requests are through.
 func (s *Sites) Close() {
-	(&Prepared{sites: s, table: newTable()}).Commit()
+	(&prepared{sites: s, table: newTable()}).Commit()
 }

@@ -11,6 +11,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"tandem/internal/config"
+	"tandem/internal/farm"
 )
 
 func TestStaticFiles(t *testing.T) {
@@ -280,6 +283,19 @@ func TestErrorsAndNamedRoutes(t *testing.T) {
 	}
 }
 
+func TestWhatIsServedKeepsItsName(t *testing.T) {
+	r := newRig(t)
+	old := "http://a.test {\n\trespond old\n}"
+	r.mustLoad(map[string]string{"b": old})
+	faults := r.load(map[string]string{"a": "http://a.test {\n\trespond new\n}", "b": old})
+	if len(faults) != 1 || len(faults["sites/a.caddy"]) != 1 {
+		t.Errorf("faults are %v", faults)
+	}
+	if res := r.viaEdge("a.test", "/"); res.body != "old" {
+		t.Errorf("got %q", res.body)
+	}
+}
+
 func TestUnchangedSitesAreTakenOver(t *testing.T) {
 	r := newRig(t)
 	one, two := "http://a.test {\n\trespond a\n}", "http://b.test {\n\trespond b\n}"
@@ -330,11 +346,36 @@ func TestDiscardUnloadsWhatWasPrepared(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Discard()
-	if n := p.loaded[0].users.Load(); n != 0 {
+	if n := p.(*prepared).loaded[0].users.Load(); n != 0 {
 		t.Errorf("%d users", n)
 	}
 	if res := r.viaEdge("a.test", "/"); res.body != "a" {
 		t.Errorf("got %q", res.body)
+	}
+}
+
+func TestAnEdgeOnlyLearnsTheNames(t *testing.T) {
+	r := newRig(t)
+	sites := map[string]string{"a": "http://a.test {\n\trespond a\n}", "b": "http://b.test {\n\tfly\n}"}
+	apply := func(role farm.Role) {
+		c := farmOf(sites)
+		c.Members[0].Roles = []farm.Role{role}
+		p, err := r.Prepare(t.Context(), nil, c)
+		if len(err.(config.SiteFaults)) != 1 {
+			t.Fatal(err)
+		}
+		p.Commit()
+	}
+	apply(farm.RoleEdge)
+	if !r.Serves("a.test") || r.Serves("b.test") || len(r.Fronts()) != 0 {
+		t.Errorf("a.test %v, b.test %v, fronts %v", r.Serves("a.test"), r.Serves("b.test"), r.Fronts())
+	}
+	if res := r.viaEdge("a.test", "/"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("an edge serves a site: %d %q", res.StatusCode, res.body)
+	}
+	apply(farm.RoleNode)
+	if res := r.viaEdge("a.test", "/"); res.body != "a" {
+		t.Errorf("after it became a node: %d %q", res.StatusCode, res.body)
 	}
 }
 
