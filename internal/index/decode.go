@@ -24,23 +24,27 @@ func decodeRecord(p farm.Path, b []byte) (farm.Record, error) {
 	d := decoder{b: b}
 	d.format()
 	r := farm.Record{Path: p}
-	flags := d.uint16()
-	if flags >= recordFlagsEnd {
-		d.fail("unknown flags %#x", flags)
-	}
+	flags := d.recordFlags()
 	if n := d.count(minEntryBytes); n > 0 {
 		r.Known = make([]farm.Entry, n)
 	}
 	for i := range r.Known {
 		r.Known[i] = farm.Entry{Path: p, Attr: d.attr(), Version: d.version()}
 	}
-	if len(r.Known) == 0 && flags&(diskAttrKnown|diskStampsKnown|diskContextKnown) != 0 {
-		d.fail("what is on disk refers to a version, and there is none")
-	}
-	if d.err == nil {
-		d.disk(&r, flags)
+	r.Disk = d.disk(r.Known, flags)
+	if flags&recordIntent != 0 {
+		intent := d.disk(r.Known, d.recordFlags())
+		r.Intent = &intent
 	}
 	return r, d.end()
+}
+
+func (d *decoder) recordFlags() uint16 {
+	flags := d.uint16()
+	if flags >= recordFlagsEnd {
+		d.fail("unknown flags %#x", flags)
+	}
+	return flags
 }
 
 // The least sizes of what is written several times: a count is never believed beyond what can still follow.
@@ -49,20 +53,25 @@ const (
 	minPositionBytes = 2
 )
 
-func (d *decoder) disk(r *farm.Record, flags uint16) {
-	disk := &r.Disk
+func (d *decoder) disk(known []farm.Entry, flags uint16) (disk farm.Disk) {
+	if len(known) == 0 && flags&(diskAttrKnown|diskStampsKnown|diskContextKnown) != 0 {
+		d.fail("what is on disk refers to a version, and there is none")
+	}
+	if d.err != nil {
+		return disk
+	}
 	if flags&diskAttrKnown != 0 {
-		disk.Attr = r.Known[0].Attr
+		disk.Attr = known[0].Attr
 	} else {
 		disk.Attr = d.attr()
 	}
 	if flags&diskStampsKnown != 0 {
-		disk.Content, disk.Meta = r.Known[0].Version.Content, r.Known[0].Version.Meta
+		disk.Content, disk.Meta = known[0].Version.Content, known[0].Version.Meta
 	} else {
 		disk.Content, disk.Meta = d.stamp(), d.stamp()
 	}
 	if flags&diskContextKnown != 0 {
-		disk.Context = r.Known[0].Version.Vector
+		disk.Context = known[0].Version.Vector
 	} else {
 		disk.Context = d.vector()
 	}
@@ -70,8 +79,9 @@ func (d *decoder) disk(r *farm.Record, flags uint16) {
 		disk.Lost = d.positions()
 	}
 	if flags&diskStat != 0 {
-		disk.Stat = d.stat(*disk, flags)
+		disk.Stat = d.stat(disk, flags)
 	}
+	return disk
 }
 
 func (d *decoder) stat(disk farm.Disk, flags uint16) farm.Fingerprint {

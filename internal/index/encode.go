@@ -14,6 +14,7 @@ import (
 //	uint16   recordFlags: what of Disk is written, and what equals its neighbour and is not
 //	uvarint  number of Known; each: attr, version
 //	         Disk: attr, two stamps, vector, list of lost positions, fingerprint; each only if the flags say so
+//	         Intent, only if the flags say so: uint16 recordFlags, then as Disk
 //
 //	attr     byte of type (2 bits) and attrFlags; mode; the fields flagged, in the order of the flags
 //	version  byte of versionFlags; position; vector; time; stamps and lost positions if flagged
@@ -40,6 +41,7 @@ const (
 	statMTimeAttr                // Disk.Stat.MTime is Disk.MTime
 	statOwnerAttr                // Disk.Stat.UID and GID are those of Disk.Owner
 	statRacy                     // Disk.Stat.Racy
+	recordIntent                 // an Intent follows: flags of its own, then as Disk
 	recordFlagsEnd
 )
 
@@ -70,42 +72,54 @@ type encoder struct {
 // encodeRecord appends all of r but its path.
 func encodeRecord(b []byte, r farm.Record) []byte {
 	e := encoder{b: append(b, format)}
-	flags := flagsOf(r)
+	flags := flagsOf(r.Known, r.Disk)
+	if r.Intent != nil {
+		flags |= recordIntent
+	}
 	e.b = binary.BigEndian.AppendUint16(e.b, flags)
 	e.uint(uint64(len(r.Known)))
 	for _, k := range r.Known {
 		e.attr(k.Attr)
 		e.version(k.Version)
 	}
-	if flags&diskAttrKnown == 0 {
-		e.attr(r.Disk.Attr)
-	}
-	if flags&diskStampsKnown == 0 {
-		e.stamp(r.Disk.Content)
-		e.stamp(r.Disk.Meta)
-	}
-	if flags&diskContextKnown == 0 {
-		e.vector(r.Disk.Context)
-	}
-	if flags&diskLost != 0 {
-		e.positions(r.Disk.Lost)
-	}
-	if flags&diskStat != 0 {
-		e.stat(r.Disk, flags)
+	e.disk(r.Disk, flags)
+	if r.Intent != nil {
+		flags = flagsOf(r.Known, *r.Intent)
+		e.b = binary.BigEndian.AppendUint16(e.b, flags)
+		e.disk(*r.Intent, flags)
 	}
 	return e.b
 }
 
-func flagsOf(r farm.Record) uint16 {
-	d := r.Disk
+func (e *encoder) disk(d farm.Disk, flags uint16) {
+	if flags&diskAttrKnown == 0 {
+		e.attr(d.Attr)
+	}
+	if flags&diskStampsKnown == 0 {
+		e.stamp(d.Content)
+		e.stamp(d.Meta)
+	}
+	if flags&diskContextKnown == 0 {
+		e.vector(d.Context)
+	}
+	if flags&diskLost != 0 {
+		e.positions(d.Lost)
+	}
+	if flags&diskStat != 0 {
+		e.stat(d, flags)
+	}
+}
+
+// flagsOf is about d, which is Disk or Intent of a record.
+func flagsOf(known []farm.Entry, d farm.Disk) uint16 {
 	var flags uint16
 	set := func(f uint16, on bool) {
 		if on {
 			flags |= f
 		}
 	}
-	if len(r.Known) > 0 {
-		k := r.Known[0]
+	if len(known) > 0 {
+		k := known[0]
 		set(diskAttrKnown, d.Attr == k.Attr)
 		set(diskStampsKnown, d.Content == k.Version.Content && d.Meta == k.Version.Meta)
 		set(diskContextKnown, d.Context.Equal(k.Version.Vector))

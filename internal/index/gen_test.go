@@ -86,10 +86,18 @@ func genRecord(t *rapid.T, p farm.Path) farm.Record {
 	for range rapid.IntRange(0, 3).Draw(t, "known") {
 		r.Known = append(r.Known, farm.Entry{Path: p, Attr: genAttr(t), Version: genVersion(t)})
 	}
-	d := &r.Disk
-	*d = farm.Disk{Attr: genAttr(t), Content: genStamp(t), Meta: genStamp(t), Context: genVector(t), Lost: genLost(t)}
-	if len(r.Known) > 0 && rapid.Bool().Draw(t, "settled") {
-		k := r.Known[0]
+	r.Disk = genDisk(t, r.Known)
+	if rapid.Bool().Draw(t, "intent") {
+		d := genDisk(t, r.Known)
+		r.Intent = &d
+	}
+	return r
+}
+
+func genDisk(t *rapid.T, known []farm.Entry) farm.Disk {
+	d := farm.Disk{Attr: genAttr(t), Content: genStamp(t), Meta: genStamp(t), Context: genVector(t), Lost: genLost(t)}
+	if len(known) > 0 && rapid.Bool().Draw(t, "settled") {
+		k := known[0]
 		d.Attr, d.Content, d.Meta, d.Context = k.Attr, k.Version.Content, k.Version.Meta, k.Version.Vector
 	}
 	if rapid.Bool().Draw(t, "stat") {
@@ -103,7 +111,7 @@ func genRecord(t *rapid.T, p farm.Path) farm.Record {
 			d.Stat.UID, d.Stat.GID = rapid.Uint32().Draw(t, "st_uid"), rapid.Uint32().Draw(t, "st_gid")
 		}
 	}
-	return r
+	return d
 }
 
 func genMeta(t *rapid.T) farm.Meta {

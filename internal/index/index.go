@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/vfs"
 
 	"tandem/internal/farm"
 )
@@ -22,13 +23,16 @@ type Index struct {
 	vfs  string
 	lock *os.File
 
+	logCheckpoint, logLimit int64 // logCheckpointBytes and logLimitBytes; tests make them smaller
+
 	write    sync.Mutex // held while writer is used
 	writer   *conn
 	counts   atomic.Pointer[counts]
 	logPages atomic.Int64 // pages in the log after the latest commit
 
-	sync   sync.Mutex // held while syncer is used
-	syncer *conn
+	sync       sync.Mutex // held while what follows is used
+	syncer     *conn
+	syncFailed bool // the latest Sync has failed
 
 	mu     sync.Mutex // guards what follows
 	idle   []*conn    // readers that nobody uses
@@ -49,14 +53,18 @@ type Batch struct {
 //
 // Errors are *farm.Error. Conflict: another Index has dir open. Corrupt: the store can't be read; see Reset. Invalid: it
 // is of another folder. Unsupported: a newer version of this package wrote it.
-func Open(dir string, folder farm.FolderID) (*Index, error) { return open(dir, folder, "") }
+func Open(dir string, folder farm.FolderID) (*Index, error) {
+	vfs.Register(filesName, files{}) // again and again the same
+	return open(dir, folder, filesName)
+}
 
+// open is Open with SQLite's files under the name vfs.
 func open(dir string, folder farm.FolderID, vfs string) (_ *Index, err error) {
 	const op = "open index"
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fail(op, dir, err)
 	}
-	x := &Index{dir: dir, vfs: vfs}
+	x := &Index{dir: dir, vfs: vfs, logCheckpoint: logCheckpointBytes, logLimit: logLimitBytes}
 	if x.lock, err = lock(dir); err != nil {
 		return nil, fail(op, dir, err)
 	}
@@ -83,7 +91,7 @@ func (x *Index) start(folder farm.FolderID) (err error) {
 		return err
 	}
 	if string(of) != string(folder) {
-		return farm.Errorf("open index", x.dir, farm.Invalid, "it is the index of folder %s, not of %s", of, folder)
+		return because(farm.Invalid, "it is the index of folder %s, not of %s", of, folder)
 	}
 	var c counts
 	for name, n := range map[string]*int64{stateEntries: &c.entries, stateBytes: &c.bytes} {
@@ -92,7 +100,7 @@ func (x *Index) start(folder farm.FolderID) (err error) {
 			return err
 		}
 		if *n, err = decodeCount(b); err != nil {
-			return corrupt(name, err)
+			return because(farm.Corrupt, "%s: %w", name, err)
 		}
 	}
 	x.counts.Store(&c)
@@ -115,10 +123,11 @@ func (x *Index) Close() error {
 	x.closed = true
 	x.mu.Unlock()
 	x.active.Wait()
-	return fail("close index", x.dir, x.release())
+	// The last connection to be closed carries the log into the database, but it does not say whether that went well.
+	return fail("close index", x.dir, errors.Join(x.syncAll(), x.release()))
 }
 
-// release closes all there is; the last connection to be closed checkpoints and syncs.
+// release closes all there is.
 func (x *Index) release() error {
 	var errs []error
 	for _, c := range append(x.idle, x.syncer, x.writer) {
@@ -142,7 +151,7 @@ func (x *Index) begin() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.closed {
-		return farm.Errorf("use index", x.dir, farm.Unavailable, "it is closed")
+		return because(farm.Unavailable, "it is closed")
 	}
 	x.active.Add(1)
 	return nil
@@ -193,7 +202,10 @@ func (x *Index) giveBack(c *conn) {
 // Errors are *farm.Error. Full: no space; the batch may be committed again later. Corrupt: see Reset. Invalid: a record
 // that contradicts itself.
 func (x *Index) Commit(b Batch) error {
-	const op = "commit to index"
+	return fail("commit to index", x.dir, x.commit(b))
+}
+
+func (x *Index) commit(b Batch) error {
 	if err := x.begin(); err != nil {
 		return err
 	}
@@ -201,11 +213,11 @@ func (x *Index) Commit(b Batch) error {
 	x.write.Lock()
 	defer x.write.Unlock()
 	if err := x.limitLog(); err != nil {
-		return fail(op, x.dir, err)
+		return err
 	}
 	n := *x.counts.Load()
 	if err := x.writer.transaction(func() error { return x.writer.apply(b, &n) }); err != nil {
-		return fail(op, x.dir, err)
+		return err
 	}
 	x.counts.Store(&n)
 	return nil
@@ -245,7 +257,7 @@ func (c *conn) apply(b Batch, n *counts) error {
 func check(r farm.Record) error {
 	for _, e := range r.Known {
 		if e.Path != r.Path {
-			return farm.Errorf("commit to index", r.Path.String(), farm.Invalid, "its record knows a version of %s", e.Path)
+			return because(farm.Invalid, "the record of %s knows a version of %s", r.Path, e.Path)
 		}
 	}
 	return nil

@@ -24,10 +24,13 @@ func keyOf(p farm.Path) []byte {
 
 func pathOf(key []byte) (farm.Path, error) {
 	p, err := farm.ParsePath(string(bytes.ReplaceAll(key, []byte{separator}, []byte{'/'})))
-	if err == nil && len(key) > 0 && p.IsRoot() {
-		err = farm.Errorf("parse", "", farm.Invalid, "%q is another spelling of the root", key)
+	switch {
+	case err != nil:
+		return farm.Path{}, because(farm.Corrupt, "key %q: %w", key, err)
+	case len(key) > 0 && p.IsRoot():
+		return farm.Path{}, because(farm.Corrupt, "key %q is another spelling of the root", key)
 	}
-	return p, err
+	return p, nil
 }
 
 // span is the range of keys from low (included) to high (excluded).

@@ -1,7 +1,6 @@
 package index
 
 import (
-	"fmt"
 	"iter"
 
 	"github.com/ncruces/go-sqlite3"
@@ -28,7 +27,7 @@ func (x *Index) Get(p farm.Path) (r farm.Record, ok bool, err error) {
 func decode(p farm.Path, value []byte) (farm.Record, error) {
 	r, err := decodeRecord(p, value)
 	if err != nil {
-		return farm.Record{}, corrupt(p.String(), err)
+		return farm.Record{}, because(farm.Corrupt, "record of %s: %w", p, err)
 	}
 	return r, nil
 }
@@ -41,7 +40,7 @@ func (x *Index) Meta() (m farm.Meta, err error) {
 			return err
 		}
 		if m, err = decodeMeta(b); err != nil {
-			return corrupt("", fmt.Errorf("the folder's state: %w", err))
+			return because(farm.Corrupt, "the folder's state: %w", err)
 		}
 		return nil
 	})
@@ -58,13 +57,17 @@ func (x *Index) Counts() (entries, bytes int64) {
 // iteration began. An error ends it. The body may call any method but Close. A long iteration lets the log grow.
 func (x *Index) All(under farm.Path) iter.Seq2[farm.Record, error] {
 	return func(yield func(farm.Record, error) bool) {
+		stopped := false
 		err := x.read(func(c *conn) error {
 			return c.scan(subtree(under), func(p farm.Path, value []byte) (bool, error) {
 				r, err := decode(p, value)
-				return err == nil && yield(r, nil), err
+				if err == nil {
+					stopped = !yield(r, nil)
+				}
+				return !stopped, err
 			})
 		})
-		if err != nil {
+		if err != nil && !stopped {
 			yield(farm.Record{}, fail("read index", under.String(), err))
 		}
 	}
@@ -137,7 +140,7 @@ func (x *Index) ByDigest(d farm.Digest) (paths []farm.Path, err error) {
 		return c.query(func(s *sqlite3.Stmt) (bool, error) {
 			p, err := pathOf(s.ColumnRawBlob(0))
 			if err != nil {
-				return false, corrupt("", err)
+				return false, err
 			}
 			r, err := decode(p, s.ColumnRawBlob(1))
 			if err == nil && r.Disk.Type == farm.File && r.Disk.Digest == d {

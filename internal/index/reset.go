@@ -74,5 +74,5 @@ func forgetOldest(dir string) error {
 }
 
 func errInUse() error {
-	return farm.Errorf("lock index", "", farm.Conflict, "another process has it open")
+	return because(farm.Conflict, "it is open already, here or in another process")
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -48,13 +47,17 @@ type conn struct {
 	stmts map[string]*sqlite3.Stmt
 }
 
-// connect opens a connection. vfs names the SQLite file system; empty is the system's.
+// connect opens a connection. vfs names SQLite's file system.
 func connect(dir, vfs string) (*conn, error) {
-	name, flags := filepath.Join(dir, databaseName), sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE
-	if vfs != "" {
-		name, flags = (&url.URL{Scheme: "file", Path: name, RawQuery: "vfs=" + vfs}).String(), flags|sqlite3.OPEN_URI
+	full, err := filepath.Abs(filepath.Join(dir, databaseName))
+	if err != nil {
+		return nil, err
 	}
-	db, err := sqlite3.OpenFlags(name, flags)
+	name := url.URL{Scheme: "file", Path: filepath.ToSlash(full), RawQuery: "vfs=" + vfs}
+	if filepath.VolumeName(full) != "" {
+		name.Path = "/" + name.Path // file:///C:/...
+	}
+	db, err := sqlite3.OpenFlags(name.String(), sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE|sqlite3.OPEN_URI)
 	if err != nil {
 		return nil, err
 	}
@@ -82,15 +85,13 @@ func (c *conn) create(folder farm.FolderID) error {
 	case version == 0 && id == 0:
 		return c.createNew(folder)
 	case id != applicationID:
-		return errNotIndex
+		return because(farm.Corrupt, "the database is not an index of tandem's")
 	case version > schemaVersion:
-		return farm.Errorf("open index", "", farm.Unsupported,
+		return because(farm.Unsupported,
 			"it was written by a newer version of tandem (schema %d; this one knows %d)", version, schemaVersion)
 	}
 	return nil
 }
-
-var errNotIndex = errors.New("the database is not an index of tandem's")
 
 func (c *conn) createNew(folder farm.FolderID) error {
 	// Page size, checksums and log are decided before the first page is written.
@@ -139,12 +140,12 @@ func (c *conn) run(sql string, args ...any) error {
 }
 
 // query executes a statement and calls row for each result until it wants no more or fails.
-func (c *conn) query(row func(*sqlite3.Stmt) (more bool, err error), sql string, args ...any) (err error) {
+func (c *conn) query(row func(*sqlite3.Stmt) (more bool, err error), sql string, args ...any) error {
 	s, err := c.bind(sql, args...)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Reset()) }() // ends the snapshot
+	defer func() { _ = s.Reset() }() // ends the snapshot; its error is that of Step again
 	for s.Step() {
 		if more, err := row(s); !more || err != nil {
 			return err
@@ -159,7 +160,7 @@ func (c *conn) scan(in span, visit func(p farm.Path, value []byte) (more bool, e
 	return c.query(func(s *sqlite3.Stmt) (bool, error) {
 		p, err := pathOf(s.ColumnRawBlob(0))
 		if err != nil {
-			return false, corrupt("", err)
+			return false, err
 		}
 		return visit(p, s.ColumnRawBlob(1))
 	}, sql, in.low, in.high)
@@ -229,59 +230,7 @@ func (c *conn) state(name string) (value []byte, err error) {
 		return false, nil
 	}, "SELECT value FROM state WHERE name = ?1", name)
 	if err == nil && !found {
-		err = corrupt("", fmt.Errorf("the state %q is missing", name))
+		err = because(farm.Corrupt, "the state %q is missing", name)
 	}
 	return value, err
-}
-
-// corrupt says that what is stored for the subject can't be what was committed.
-func corrupt(subject string, err error) error {
-	return &farm.Error{Op: "read index", Path: subject, Kind: farm.Corrupt, Err: err}
-}
-
-// fail gives err the operation and the kind by which callers decide. It is nil for nil.
-func fail(op, subject string, err error) error {
-	if err == nil {
-		return nil
-	}
-	e := &farm.Error{Op: op, Path: subject, Kind: kindOf(err), Err: err}
-	switch e.Kind {
-	case farm.Corrupt:
-		e.Next = "the index is set aside and made anew from the folder and the other members"
-	case farm.Full:
-		e.Next = "free space where tandem keeps its state"
-	}
-	return e
-}
-
-func kindOf(err error) farm.Kind {
-	var own *farm.Error
-	var code sqlite3.ExtendedErrorCode
-	switch {
-	case errors.As(err, &own):
-		return own.Kind
-	case errors.Is(err, errNotIndex):
-		return farm.Corrupt
-	case errors.Is(err, os.ErrPermission):
-		return farm.Denied
-	case !errors.As(err, &code):
-		return farm.Other
-	}
-	switch code {
-	case sqlite3.IOERR_DATA, sqlite3.IOERR_CORRUPTFS, sqlite3.IOERR_READ, sqlite3.IOERR_SHORT_READ:
-		return farm.Corrupt
-	}
-	switch sqlite3.ErrorCode(code & 0xff) {
-	case sqlite3.CORRUPT, sqlite3.NOTADB:
-		return farm.Corrupt
-	case sqlite3.FULL, sqlite3.NOMEM:
-		return farm.Full
-	case sqlite3.PERM, sqlite3.AUTH, sqlite3.READONLY, sqlite3.CANTOPEN:
-		return farm.Denied
-	case sqlite3.BUSY, sqlite3.LOCKED, sqlite3.PROTOCOL:
-		return farm.Unavailable
-	case sqlite3.TOOBIG:
-		return farm.Invalid
-	}
-	return farm.Other
 }

@@ -17,24 +17,38 @@ const (
 
 // Sync makes all that was committed before its call survive a power cut. Commits go on meanwhile.
 //
-// Errors are *farm.Error; after one, what was committed since the last good Sync may or may not be durable.
+// Errors are *farm.Error. After one, nothing that was committed since the last good Sync counts as durable until Sync
+// succeeds again.
 func (x *Index) Sync() error {
+	const op = "sync index"
 	if err := x.begin(); err != nil {
-		return err
+		return fail(op, x.dir, err)
 	}
 	defer x.active.Done()
 	x.sync.Lock()
 	defer x.sync.Unlock()
-	err := x.syncer.syncLog()
-	if err == nil && x.logBytes() >= logCheckpointBytes {
+	return fail(op, x.dir, x.syncAll())
+}
+
+func (x *Index) syncAll() error {
+	var err error
+	if x.syncFailed {
+		// Where syncing the log has failed, the system may have forgotten what it could not write, and a second try
+		// succeed without having written it. What it still shows of the log is right: into the database with it.
+		err = x.syncer.checkpointAll()
+	} else {
+		err = x.syncer.syncLog()
+	}
+	if err == nil && x.logBytes() >= x.logCheckpoint {
 		err = x.syncer.checkpoint()
 	}
-	return fail("sync index", x.dir, err)
+	x.syncFailed = err != nil
+	return err
 }
 
 // limitLog is the back-pressure on commits that nobody syncs.
 func (x *Index) limitLog() error {
-	if x.logBytes() < logLimitBytes {
+	if x.logBytes() < x.logLimit {
 		return nil
 	}
 	x.sync.Lock()
@@ -62,6 +76,15 @@ func (c *conn) checkpoint() error {
 	_, _, err := c.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
 	if errors.Is(err, sqlite3.BUSY) { // another connection recovers or checkpoints; the next Sync comes back to it
 		return nil
+	}
+	return err
+}
+
+// checkpointAll carries the whole log into the database and syncs that. Commits wait.
+func (c *conn) checkpointAll() error {
+	inLog, carried, err := c.WALCheckpoint("main", sqlite3.CHECKPOINT_FULL)
+	if err == nil && carried < inLog {
+		err = sqlite3.BUSY
 	}
 	return err
 }

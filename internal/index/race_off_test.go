@@ -1,0 +1,5 @@
+//go:build !race
+
+package index
+
+const sample = 1 // the sweeps take every step
