@@ -208,7 +208,7 @@ func TestJoinAndInitHandOverWhatWasTyped(t *testing.T) {
 	if code := a.run(t.Context(), append([]string{"init", "--farm", "shop", "--name", "web1", "--address", "192.0.2.11", "--role", "node,edge"}, places...)); code != 0 {
 		t.Errorf("init ends with %d: %s", code, errOut)
 	}
-	if made.Paths != (paths{"/c", "/s", "/s/control.sock"}) || made.Name != "web1" || made.Farm != "shop" || made.Address != "192.0.2.11" || len(made.Roles) != 2 || served != 0 {
+	if made.Paths != (paths{Config: "/c", State: "/s", Socket: "/s/control.sock"}) || made.Name != "web1" || made.Farm != "shop" || made.Address != "192.0.2.11" || len(made.Roles) != 2 || served != 0 {
 		t.Errorf("init makes %+v, and %d daemons run", made, served)
 	}
 	if want := "tandem: serve with: tandem run --config /c --state /s\n"; !strings.Contains(errOut.String(), want) {

@@ -2,16 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io"
-	"log/slog"
-	"time"
 
 	"tandem/internal/config"
-	"tandem/internal/farm"
+	"tandem/internal/demo"
+	"tandem/internal/member"
 )
 
-// parts are what the commands stand on besides the daemon.
+// parts are what the commands stand on besides the daemon. Tests put others in their place.
 type parts struct {
 	Init  func(context.Context, initOptions) error
 	Join  func(context.Context, string, joinOptions) error
@@ -21,51 +18,17 @@ type parts struct {
 	App   func(context.Context, appOptions) error
 }
 
-type paths struct{ Config, State, Socket string }
-
-type initOptions struct {
-	Paths   paths
-	Farm    string
-	Name    farm.MemberID
-	Address string // host or host:port at which the other members reach it
-	Listen  string // empty: the default
-	Roles   []farm.Role
-}
-
-type joinOptions struct {
-	Paths           paths
-	Name            farm.MemberID
-	Address, Listen string
-}
-
-type runOptions struct {
-	Paths   paths
-	Version string
-	Log     *slog.Logger
-	Ready   func() // called once, when the member serves
-}
-
-type demoOptions struct {
-	Dir       string // empty: a temporary one, removed at the end
-	KillAfter time.Duration
-	JSON      bool
-	Out       io.Writer
-
-	Executable string // this program
-}
-
-type appOptions struct {
-	Listen, Dir, Node string
-}
+type (
+	paths       = member.Paths
+	initOptions = member.InitOptions
+	joinOptions = member.JoinOptions
+	runOptions  = member.RunOptions
+	demoOptions = demo.Options
+	appOptions  = demo.AppOptions
+)
 
 func wired() parts {
-	no := errors.New("not wired")
 	return parts{
-		Init:  func(context.Context, initOptions) error { return no },
-		Join:  func(context.Context, string, joinOptions) error { return no },
-		Run:   func(context.Context, runOptions) error { return no },
-		Check: func(_ context.Context, files map[string][]byte) config.Faults { _, f := config.Parse(files); return f },
-		Demo:  func(context.Context, demoOptions) error { return no },
-		App:   func(context.Context, appOptions) error { return no },
+		Init: member.Init, Join: member.Join, Run: member.Run, Check: member.CheckConfig, Demo: demo.Run, App: demo.RunApp,
 	}
 }

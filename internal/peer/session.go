@@ -2,7 +2,6 @@ package peer
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -166,7 +165,7 @@ func (s *session) ending(err error) error {
 	if s.ctx.Err() != nil {
 		return context.Cause(s.ctx)
 	}
-	return farm.Errorf("session", string(s.link.id), farm.Unavailable, "%w", errors.Join(errLost, err))
+	return farm.Errorf("session", string(s.link.id), farm.Unavailable, "%w: %w", errLost, err)
 }
 
 // write sends beats, what is queued, and the state, in turn: none of them holds up another for more than a frame.

@@ -24,7 +24,8 @@ type Config struct {
 	Found       bool      // may make the first revision of a farm; false on a member that joins one, lest it brings its own
 	Sink        farm.Sink // must not call methods that wait (see the package's Concurrency)
 	Log         *slog.Logger
-	Now         func() time.Time // nil: time.Now
+	Published   func(farm.Verdict) // called at each change of Status; it must not wait; may be nil
+	Now         func() time.Time   // nil: time.Now
 }
 
 const (
@@ -199,6 +200,9 @@ func (r *Reloader) publish(change func(*state)) {
 	s := *r.state.Load()
 	change(&s)
 	r.state.Store(&s)
+	if r.cfg.Published != nil {
+		r.cfg.Published(s.verdict)
+	}
 }
 
 func (r *Reloader) now() farm.HLC { return r.clock.Now(r.cfg.Now()) }

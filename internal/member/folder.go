@@ -1,0 +1,239 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tandem/internal/farm"
+	"tandem/internal/index"
+	"tandem/internal/install"
+	"tandem/internal/replica"
+	"tandem/internal/scan"
+	"tandem/internal/vfs"
+	"tandem/internal/watch"
+)
+
+// folderSpec says how this member holds a folder.
+type folderSpec struct {
+	id       farm.FolderID
+	root     string
+	exclude  []string
+	watch    watch.Mode
+	audit    time.Duration
+	preserve int64 // bytes
+}
+
+// folder is a running replicated folder.
+type folder struct {
+	spec    folderSpec
+	fs      vfs.FS
+	index   *index.Index
+	watcher *watch.Watcher
+	keeper  *install.Keeper
+	runner  *replica.Runner
+	noticed chan replica.Noticed
+	stop    context.CancelFunc
+	done    chan struct{}
+
+	introduced map[farm.MemberID]bool // linked members that the runner has been told of at its beginning
+	err        error                  // why it stopped, after done
+}
+
+// openFolder opens all that the folder stands on. Seeding: others hold it, and what is on disk here is not trusted if
+// the index is new.
+func (m *Member) openFolder(spec folderSpec, seeding bool) (_ *folder, err error) {
+	if err := os.MkdirAll(spec.root, 0o755); err != nil {
+		return nil, &farm.Error{Op: "make folder", Path: spec.root, Kind: kindOf(err), Err: err}
+	}
+	f := &folder{spec: spec, noticed: make(chan replica.Noticed), done: make(chan struct{}), introduced: map[farm.MemberID]bool{}}
+	defer func() {
+		if err != nil {
+			f.close()
+		}
+	}()
+	if f.fs, err = vfs.Open(spec.root); err != nil {
+		return nil, err
+	}
+	if err = f.fs.Prepare(spec.id); err != nil {
+		return nil, err
+	}
+	if f.index, err = m.openIndex(spec.id); err != nil {
+		return nil, err
+	}
+	log := m.log.With("folder", spec.id)
+	if f.watcher, err = watch.Open(spec.root, spec.watch, watch.Options{
+		Folder: spec.id, Own: spec.id.Own(), Log: log, Events: m.sink,
+	}); err != nil {
+		return nil, err
+	}
+	f.keeper = install.New(f.fs, install.Config{
+		Folder: spec.id, Sink: m.sink, Log: log, Now: time.Now, QuotaBytes: spec.preserve,
+	})
+	if err = f.keeper.Recover(); err != nil {
+		return nil, err
+	}
+	meta, err := f.index.Meta()
+	if err != nil {
+		return nil, err
+	}
+	fresh := meta.Actor.Epoch == 0
+	meta = m.resume(spec.id, meta)
+	f.runner = replica.NewRunner(replica.RunnerConfig{
+		Folder:    spec.id,
+		Machine:   replica.Config{Folder: spec.id, Meta: meta, Seeding: fresh && seeding},
+		Log:       logPort{f.index},
+		Watcher:   f,
+		Scanner:   scanPort{scan.New(f.fs, scan.Config{Exclude: spec.exclude, Now: time.Now, Log: log})},
+		Installer: installPort{f.keeper, f.fs},
+		Transport: transport{m, spec.id},
+		Audit:     spec.audit,
+		Publish:   func(s farm.FolderState, _ replica.Summary) { m.publishFolder(spec.id, f, s) },
+		Sink:      m.sink,
+		Logger:    log,
+	})
+	return f, nil
+}
+
+// openIndex opens the folder's index; one that is damaged is moved aside and a new one begun: the disk and the other
+// members hold all that it knew.
+func (m *Member) openIndex(id farm.FolderID) (*index.Index, error) {
+	dir := m.paths.index(id)
+	x, err := index.Open(dir, id)
+	if farm.KindOf(err) != farm.Corrupt {
+		return x, err
+	}
+	aside, rerr := index.Reset(dir, time.Now())
+	if rerr != nil {
+		return nil, errors.Join(err, rerr)
+	}
+	m.sink(farm.Event{ID: farm.EventFolderEpoch, Severity: farm.Warning, Folder: id, Subject: string(id),
+		Message: "the index is damaged and a new one is begun: " + err.Error(), Next: "the damaged one is kept in " + aside})
+	return index.Open(dir, id)
+}
+
+// resume goes on as the same actor if the index is known to hold all that was sent under it, otherwise as a new one.
+func (m *Member) resume(id farm.FolderID, meta farm.Meta) farm.Meta {
+	boot := bootID()
+	why := ""
+	switch {
+	case meta.Actor.Epoch == 0:
+		why = "the index is new"
+	case meta.Actor.Member != m.self:
+		why = "the index was " + string(meta.Actor.Member) + "'s"
+	case !meta.Clean && meta.Boot != boot:
+		why = "the system went down without notice"
+	}
+	if why != "" {
+		meta.Actor = farm.Actor{Member: m.self, Epoch: max(farm.Epoch(time.Now().UnixMilli()), meta.Actor.Epoch+1)}
+		meta.Seq = 0
+		m.sink(farm.Event{ID: farm.EventFolderEpoch, Severity: farm.Info, Folder: id, Subject: string(id), Message: why,
+			Fields: map[string]string{"epoch": strconv.FormatUint(uint64(meta.Actor.Epoch), 36)}})
+	}
+	meta.Boot, meta.Clean = boot, false
+	return meta
+}
+
+// bootID names the time since the system started; empty where that is not to be had.
+func bootID() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// run works until ctx ends.
+func (f *folder) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return f.watcher.Run(ctx) })
+	g.Go(func() error { return f.translate(ctx) })
+	g.Go(func() error { return f.runner.Run(ctx) })
+	return g.Wait()
+}
+
+// translate turns the watcher's batches into the runner's.
+func (f *folder) translate(ctx context.Context) error {
+	for b := range f.watcher.Events() {
+		select {
+		case f.noticed <- replica.Noticed(b):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+// Events implements replica.Watcher.
+func (f *folder) Events() <-chan replica.Noticed { return f.noticed }
+
+// Barrier implements replica.Watcher.
+func (f *folder) Barrier() (uint64, error) { return f.watcher.Barrier() }
+
+// close ends what run does not own. A folder that ran to its end in order is marked clean.
+func (f *folder) close() {
+	if f.index != nil {
+		f.err = errors.Join(f.err, f.index.Close())
+	}
+	if f.watcher != nil {
+		f.err = errors.Join(f.err, f.watcher.Close())
+	}
+	if f.fs != nil {
+		f.err = errors.Join(f.err, f.fs.Close())
+	}
+}
+
+// finish syncs all and says in the index that it did.
+func (f *folder) finish(log *slog.Logger) {
+	err := f.fs.Sync()
+	if err == nil {
+		var meta farm.Meta
+		if meta, err = f.index.Meta(); err == nil && meta.Actor.Epoch != 0 {
+			meta.Clean = true
+			err = f.index.Commit(index.Batch{Meta: &meta})
+		}
+	}
+	if err == nil {
+		err = f.index.Sync()
+	}
+	if err != nil {
+		log.Warn("folder closed without a last sync", "folder", f.spec.id, "err", err)
+	}
+}
+
+// logPort adapts the index to the runner.
+type logPort struct{ *index.Index }
+
+func (l logPort) Commit(put []farm.Record, drop []farm.Path, meta *farm.Meta) error {
+	return l.Index.Commit(index.Batch{Put: put, Drop: drop, Meta: meta})
+}
+
+// scanPort adapts the scanner to the runner.
+type scanPort struct{ *scan.Scanner }
+
+func (s scanPort) Walk(ctx context.Context, dir farm.Path, log replica.Log, report func(farm.Path) error) error {
+	return s.Scanner.Walk(ctx, dir, log, report)
+}
+
+// installPort adapts the keeper to the runner.
+type installPort struct {
+	*install.Keeper
+	fs vfs.FS
+}
+
+func (i installPort) Install(ctx context.Context, p farm.Plan, src replica.Source) farm.Installed {
+	return i.Keeper.Install(ctx, p, src)
+}
+
+func (i installPort) Open(ctx context.Context, p farm.Path, d farm.Digest) (io.ReadCloser, int64, error) {
+	return i.Keeper.Open(ctx, p, d)
+}
+
+func (i installPort) Sync() error { return i.fs.Sync() }

@@ -1,0 +1,172 @@
+package member
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"tandem/internal/config"
+	"tandem/internal/farm"
+	"tandem/internal/replica"
+	"tandem/internal/watch"
+)
+
+// folders is the set of folders that run on this member.
+type folders struct {
+	m  *Member
+	mu sync.RWMutex
+	at map[farm.FolderID]*folder
+}
+
+func (fs *folders) get(id farm.FolderID) *folder {
+	fs.mu.RLock()
+	defer fs.mu.RUnlock()
+	return fs.at[id]
+}
+
+// all are the folders, by name.
+func (fs *folders) all() []*folder {
+	fs.mu.RLock()
+	defer fs.mu.RUnlock()
+	return slices.SortedFunc(maps.Values(fs.at), func(a, b *folder) int { return cmp.Compare(a.spec.id, b.spec.id) })
+}
+
+// heldBy are the folders that run here and that the member holds too.
+func (fs *folders) heldBy(id farm.MemberID) []*folder {
+	var held []*folder
+	for _, f := range fs.all() {
+		if fs.m.holds(id, f.spec.id) {
+			held = append(held, f)
+		}
+	}
+	return held
+}
+
+// holders are the members that hold the folder: all of them Tandem's own, nodes the others.
+func (m *Member) holders(id farm.FolderID) []farm.MemberID {
+	return holdersIn(m.config(), id)
+}
+
+func holdersIn(c *config.Config, id farm.FolderID) []farm.MemberID {
+	var ids []farm.MemberID
+	if c == nil {
+		return nil
+	}
+	for _, mem := range c.Members {
+		if id.Own() || mem.Has(farm.RoleNode) {
+			ids = append(ids, mem.Name)
+		}
+	}
+	return ids
+}
+
+func (m *Member) holds(member farm.MemberID, id farm.FolderID) bool {
+	return slices.Contains(m.holders(id), member)
+}
+
+// specs are the folders that this member holds in a configuration.
+func (m *Member) specs(c *config.Config) []folderSpec {
+	own := func(id farm.FolderID, root string) folderSpec {
+		return folderSpec{id: id, root: root, watch: watch.Auto, audit: ownAudit, preserve: ownPreserve}
+	}
+	specs := []folderSpec{own(farm.FolderFarm, m.paths.revisions()), own(farm.FolderCerts, m.paths.certs())}
+	me, ok := c.Member(m.self)
+	if !ok || !me.Has(farm.RoleNode) {
+		return specs
+	}
+	for _, f := range c.Folders {
+		mode, err := watch.ParseMode(f.Watch)
+		if err != nil {
+			mode = watch.Auto
+		}
+		specs = append(specs, folderSpec{
+			id: f.Name, root: filepath.Clean(m.file.FolderPath(f)), exclude: f.Exclude, watch: mode, audit: f.Audit,
+			preserve: int64(f.Preserve),
+		})
+	}
+	return specs
+}
+
+func (s folderSpec) same(t folderSpec) bool {
+	return s.root == t.root && slices.Equal(s.exclude, t.exclude) && s.watch == t.watch && s.audit == t.audit && s.preserve == t.preserve
+}
+
+// apply makes the running folders those of the configuration. A folder that can't be opened is an event, and stops
+// none of the others.
+func (fs *folders) apply(c *config.Config) {
+	want := map[farm.FolderID]folderSpec{}
+	for _, s := range fs.m.specs(c) {
+		want[s.id] = s
+	}
+	for _, f := range fs.all() {
+		if s, ok := want[f.spec.id]; !ok || !s.same(f.spec) {
+			fs.end(f)
+		}
+	}
+	for _, s := range fs.m.specs(c) {
+		f := fs.get(s.id)
+		if f == nil {
+			f = fs.begin(s, len(holdersIn(c, s.id)) > 1)
+		}
+		if f != nil {
+			f.runner.Deliver(fs.m.ctx, replica.Holders{Members: holdersIn(c, s.id)})
+			fs.introduce(f)
+		}
+	}
+}
+
+// introduce tells a folder of the sessions that exist already.
+func (fs *folders) introduce(f *folder) {
+	for _, id := range (transport{fs.m, f.spec.id}).Linked() {
+		if f.introduced[id] {
+			continue
+		}
+		f.introduced[id] = true
+		f.runner.Deliver(fs.m.ctx, replica.PeerUp{Peer: id})
+		if s, ok := fs.m.links.get(id).state.Folders[f.spec.id]; ok {
+			f.runner.Deliver(fs.m.ctx, replica.PeerState{Peer: id, State: s})
+		}
+	}
+}
+
+func (fs *folders) begin(s folderSpec, others bool) *folder {
+	m := fs.m
+	f, err := m.openFolder(s, others)
+	if err != nil {
+		m.sink(farm.Event{ID: farm.EventFolderHalted, Severity: farm.Fault, Folder: s.id, Subject: string(s.id),
+			Message: "can't be opened: " + err.Error(), Next: "see that " + s.root + " is there, on a disk that can be written"})
+		return nil
+	}
+	ctx, stop := context.WithCancel(m.ctx)
+	f.stop = stop
+	fs.mu.Lock()
+	fs.at[s.id] = f
+	fs.mu.Unlock()
+	m.group.Go(func() error {
+		defer close(f.done)
+		if err := f.run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			m.sink(farm.Event{ID: farm.EventFolderHalted, Severity: farm.Fault, Folder: s.id, Subject: string(s.id),
+				Message: "stopped: " + err.Error(), Next: "mend the cause and restart the member: systemctl restart tandem"})
+			f.err = err
+		} else {
+			f.finish(m.log)
+		}
+		f.close()
+		return nil
+	})
+	return f
+}
+
+// end stops a folder that this member no longer holds, or holds otherwise. Its files stay.
+func (fs *folders) end(f *folder) {
+	f.stop()
+	<-f.done
+	fs.mu.Lock()
+	delete(fs.at, f.spec.id)
+	fs.mu.Unlock()
+	fs.m.dropFolder(f.spec.id)
+}

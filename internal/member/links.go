@@ -1,0 +1,95 @@
+package member
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"tandem/internal/farm"
+)
+
+// links is what is known of the other members: whether there is a session, and what they last said of themselves.
+type links struct {
+	mu      sync.Mutex
+	at      map[farm.MemberID]*linkState
+	changed chan struct{} // closed and replaced at each change
+}
+
+type linkState struct {
+	up      bool
+	version string
+	reason  string
+	seen    time.Time
+	state   farm.MemberState
+}
+
+func newLinks() *links {
+	return &links{at: map[farm.MemberID]*linkState{}, changed: make(chan struct{})}
+}
+
+// tell wakes those that await a change. The lock is held.
+func (l *links) tell() {
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// await returns when cond, which is called with the lock held, is true, or with ctx's error.
+func (l *links) await(ctx context.Context, cond func() bool) error {
+	for {
+		l.mu.Lock()
+		ok, changed := cond(), l.changed
+		l.mu.Unlock()
+		if ok {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (l *links) entry(id farm.MemberID) *linkState {
+	s := l.at[id]
+	if s == nil {
+		s = &linkState{}
+		l.at[id] = s
+	}
+	return s
+}
+
+func (l *links) set(id farm.MemberID, up bool, version string, reason error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.entry(id)
+	s.up, s.seen, s.reason = up, time.Now(), ""
+	if version != "" {
+		s.version = version
+	}
+	if reason != nil {
+		s.reason = reason.Error()
+	}
+	l.tell()
+}
+
+func (l *links) heard(state farm.MemberState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.entry(state.Member)
+	s.state, s.seen = state, time.Now()
+	l.tell()
+}
+
+func (l *links) up(id farm.MemberID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.at[id] != nil && l.at[id].up
+}
+
+// get is a copy of what is known of the member.
+func (l *links) get(id farm.MemberID) linkState {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return *l.entry(id)
+}

@@ -1,0 +1,157 @@
+package member
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"slices"
+
+	"tandem/internal/config"
+	"tandem/internal/edge"
+	"tandem/internal/farm"
+	"tandem/internal/peer"
+	"tandem/internal/reload"
+	"tandem/internal/shell"
+)
+
+// servingPart is the member as the part that a configuration is for. All that can refuse a configuration is done in
+// Prepare.
+type servingPart struct{ m *Member }
+
+// Prepare implements reload.Part.
+func (p servingPart) Prepare(ctx context.Context, old, c *config.Config) (reload.Prepared, error) {
+	sites, err := p.m.web.Prepare(ctx, old, c)
+	if sites == nil {
+		return nil, err
+	}
+	return &prepared{m: p.m, config: c, sites: sites}, err // with sites, the error only names those that are refused
+}
+
+type prepared struct {
+	m      *Member
+	config *config.Config
+	sites  reload.Prepared
+}
+
+// Discard implements reload.Prepared.
+func (p *prepared) Discard() { p.sites.Discard() }
+
+// Commit implements reload.Prepared. From here on the configuration is what the member runs.
+func (p *prepared) Commit() {
+	m, c := p.m, p.config
+	m.mu.Lock()
+	m.live = c
+	m.mu.Unlock()
+	me, _ := c.Member(m.self)
+	m.own.change(func(s *farm.MemberState) { s.Roles = me.Roles })
+	var others []peer.Member
+	for _, mem := range c.Members {
+		if mem.Name != m.self {
+			others = append(others, peer.Member{ID: mem.Name, Address: mem.Address, Roles: mem.Roles})
+		}
+	}
+	m.hub.SetMembers(others)
+	m.folders.apply(c)
+	m.journal.Keep(c.Events.Keep)
+	p.sites.Commit()
+	m.serveEdge(c, me)
+	m.applyFronts(c, me)
+}
+
+// serveEdge tells the balancer which nodes there are.
+func (m *Member) serveEdge(c *config.Config, me config.Member) {
+	if !me.Has(farm.RoleEdge) {
+		m.edge.SetNodes(nil)
+		return
+	}
+	var nodes []edge.Node
+	for _, n := range c.With(farm.RoleNode) {
+		nodes = append(nodes, edge.Node{ID: n.Name, Weight: n.Weight})
+	}
+	m.edge.SetPolicy(edge.Policy(c.Edge.Policy))
+	m.edge.SetNodes(nodes)
+}
+
+// applyFronts listens where the sites' bindings and the edge want it, on addresses that are this member's own.
+func (m *Member) applyFronts(c *config.Config, me config.Member) {
+	var fronts []shell.Front
+	if me.Has(farm.RoleNode) {
+		fronts = m.web.Fronts()
+	}
+	if me.Has(farm.RoleEdge) {
+		for _, at := range m.edgeBindings(c) {
+			if at.skipped {
+				continue
+			}
+			taken := slices.ContainsFunc(fronts, func(f shell.Front) bool { return f.Address == at.address })
+			if !taken {
+				fronts = append(fronts, shell.Front{Name: "edge", Address: at.address, TLS: at.tls, Handler: m.edge})
+			}
+		}
+	}
+	if err := m.shell.Apply(m.ctx, fronts); err != nil {
+		m.log.Warn("not all addresses can be listened on", "err", err)
+	}
+}
+
+// edgeBinding is an address of the [edge] table.
+type edgeBinding struct {
+	address string
+	tls     bool
+	skipped bool // it is another member's
+}
+
+func (m *Member) edgeBindings(c *config.Config) []edgeBinding {
+	own := m.ownAddresses()
+	var all []edgeBinding
+	add := func(list []string, tls bool) {
+		for _, a := range list {
+			host, _, err := net.SplitHostPort(a)
+			wild := err == nil && (host == "" || net.ParseIP(host).IsUnspecified())
+			all = append(all, edgeBinding{a, tls, !wild && !slices.Contains(own, host)})
+		}
+	}
+	add(c.Edge.HTTP, false)
+	add(c.Edge.HTTPS, true)
+	return all
+}
+
+// serveFarm answers what other members send over the farm's mTLS: probes, and visitors' requests.
+func (m *Member) serveFarm(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == edge.HealthPath {
+		m.serveHealth(w)
+		return
+	}
+	m.visitors.ServeHTTP(w, r)
+}
+
+// serveHealth says whether this node is fit for visitors.
+func (m *Member) serveHealth(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "no-store")
+	if why := m.unfit(); why != "" {
+		http.Error(w, why, http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = w.Write([]byte("ok\n")) // an edge that has left is no error of ours
+}
+
+// unfit says why this node should get no visitors; empty: it is fit.
+func (m *Member) unfit() string {
+	if m.own.get().Draining {
+		return "draining"
+	}
+	c := m.config()
+	if c == nil {
+		return "no configuration is live"
+	}
+	for _, spec := range m.specs(c) {
+		f := m.folders.get(spec.id)
+		if f == nil {
+			return "folder " + string(spec.id) + " is halted"
+		}
+		if _, sum := f.runner.State(); sum.Seeding {
+			return "folder " + string(spec.id) + " is being seeded"
+		}
+	}
+	return ""
+}

@@ -1,0 +1,190 @@
+package member
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"tandem/internal/config"
+	"tandem/internal/control"
+	"tandem/internal/farm"
+)
+
+// Status implements control.Observer.
+func (m *Member) Status(context.Context) (control.Status, error) {
+	c := m.config()
+	if c == nil {
+		return control.Status{}, farm.Errorf("status", string(m.self), farm.Unavailable, "the member is starting")
+	}
+	me, _ := c.Member(m.self)
+	st := control.Status{
+		Member: m.self, Farm: c.Farm.Name, Version: m.version, Since: m.since, Time: time.Now(), Roles: me.Roles,
+		Addresses: []string{me.Address}, Draining: m.own.get().Draining,
+		Members: m.memberStatus(c), Folders: m.folderStatus(c), Config: m.configStatus(),
+		Sites: []control.Site{}, Bindings: m.bindingStatus(c, me), Nodes: []control.Node{},
+	}
+	if me.Has(farm.RoleNode) {
+		st.Sites = m.siteStatus()
+	}
+	if me.Has(farm.RoleEdge) {
+		for _, s := range m.edge.Stats() {
+			st.Nodes = append(st.Nodes, control.Node{
+				Member: s.Node, State: healthState(s.State), Reason: s.Cause, Active: s.InFlight,
+				Requests: uint64(s.Requests), Failures: uint64(s.Failures),
+			})
+		}
+	}
+	return st, nil
+}
+
+// healthState is the edge's name of a state as the API has it: "healthy" is Healthy.
+func healthState(name string) control.HealthState {
+	return control.HealthState(strings.ToUpper(name[:1]) + name[1:])
+}
+
+func (m *Member) memberStatus(c *config.Config) []control.Member {
+	rtt := map[farm.MemberID]time.Duration{}
+	for _, s := range m.hub.Stats() {
+		rtt[s.Member] = s.RTT
+	}
+	list := []control.Member{}
+	for _, mem := range c.Members {
+		cm := control.Member{Name: mem.Name, Roles: mem.Roles, Addresses: []string{mem.Address}, Link: control.LinkSelf, Version: m.version}
+		if mem.Name != m.self {
+			l := m.links.get(mem.Name)
+			cm.Link, cm.Version, cm.Reason, cm.Draining = control.LinkDown, l.version, l.reason, l.state.Draining
+			if l.up {
+				cm.Link, cm.RTTMS = control.LinkUp, float64(rtt[mem.Name])/float64(time.Millisecond)
+			}
+			if !l.seen.IsZero() {
+				cm.LastSeen = &l.seen
+			}
+		}
+		list = append(list, cm)
+	}
+	return list
+}
+
+func (m *Member) folderStatus(c *config.Config) []control.Folder {
+	list := []control.Folder{}
+	for _, spec := range m.specs(c) {
+		f := m.folders.get(spec.id)
+		if f == nil {
+			list = append(list, control.Folder{ID: spec.id, Path: spec.root, State: control.FolderHalted, Peers: []control.FolderPeer{},
+				Reason: "it could not be opened, see tandem events"})
+			continue
+		}
+		list = append(list, m.oneFolder(f))
+	}
+	return list
+}
+
+func (m *Member) oneFolder(f *folder) control.Folder {
+	s, sum := f.runner.State()
+	mode, _ := f.watcher.Mode()
+	entries, bytes := f.index.Counts()
+	cf := control.Folder{
+		ID: f.spec.id, Path: f.spec.root, State: control.FolderLive, Watch: string(mode), Entries: entries, Bytes: bytes,
+		Waiting: s.Waiting, Applied: s.Applied, Durable: s.Durable, Peers: []control.FolderPeer{},
+	}
+	select {
+	case <-f.done:
+		cf.State, cf.Reason = control.FolderHalted, "it stopped, see tandem events"
+	default:
+	}
+	switch {
+	case cf.State == control.FolderHalted:
+	case sum.Seeding:
+		cf.State, cf.Reason = control.FolderScanning, "it is being seeded"
+	case !sum.Trusted:
+		cf.State, cf.Reason = control.FolderScanning, "the disk is compared with the index"
+	case s.Waiting > 0:
+		cf.Reason = "some paths are waiting"
+	}
+	for _, h := range m.holders(f.spec.id) {
+		if h == m.self {
+			continue
+		}
+		l := m.links.get(h)
+		theirs := l.state.Folders[f.spec.id]
+		p := control.FolderPeer{Member: h, Linked: l.up, Applied: theirs.Applied, Durable: theirs.Durable, Backlog: backlog(s.Applied, theirs.Applied)}
+		cf.Peers = append(cf.Peers, p)
+		switch {
+		case cf.Reason != "":
+		case !l.up:
+			cf.Reason = string(h) + " is not linked"
+		case p.Backlog > 0:
+			cf.Reason = string(h) + " has a backlog"
+		case !s.Applied.CoversAll(theirs.Applied):
+			cf.Reason = "changes of " + string(h) + " are under way"
+		}
+	}
+	cf.InSync = cf.Reason == ""
+	return cf
+}
+
+// backlog counts the changes in ours that are not in theirs.
+func backlog(ours, theirs farm.Vector) uint64 {
+	var n uint64
+	for p := range ours.All() {
+		if t := theirs.At(p.Actor); p.Seq > t {
+			n += uint64(p.Seq - t)
+		}
+	}
+	return n
+}
+
+func (m *Member) configStatus() control.ConfigStatus {
+	v := m.reload.Status()
+	head := m.reload.Live()
+	when := head.Time.Wall()
+	cs := control.ConfigStatus{
+		Revision: v.Revision.String(), Wanted: v.Wanted.String(), Author: head.Author, Time: &when, Message: head.Message,
+		Faults: m.reload.Refused(), Members: m.verdicts(v.Wanted),
+	}
+	return cs
+}
+
+func (m *Member) siteStatus() []control.Site {
+	list := []control.Site{}
+	for _, s := range m.web.Status() {
+		list = append(list, control.Site{File: s.File, Hosts: s.Hosts, Live: len(s.Faults) == 0, Faults: s.Faults})
+	}
+	return list
+}
+
+func (m *Member) bindingStatus(c *config.Config, me config.Member) []control.Binding {
+	failed := map[string]error{}
+	for _, s := range m.shell.Status() {
+		if s.Err != nil {
+			failed[s.Address] = s.Err
+		}
+	}
+	list := []control.Binding{}
+	add := func(address, owner string, skipped bool) {
+		b := control.Binding{Address: address, For: owner, State: control.BindingLive}
+		if err := failed[address]; err != nil {
+			b.State, b.Reason = control.BindingRefused, err.Error()
+		}
+		if skipped {
+			b.State, b.Reason = control.BindingSkipped, "the address is not this member's"
+		}
+		list = append(list, b)
+	}
+	if me.Has(farm.RoleNode) {
+		for _, s := range m.web.Status() {
+			for _, address := range s.Serving {
+				add(address, s.File, false)
+			}
+			for _, address := range s.Skipped {
+				add(address, s.File, true)
+			}
+		}
+	}
+	if me.Has(farm.RoleEdge) {
+		for _, b := range m.edgeBindings(c) {
+			add(b.address, "edge", b.skipped)
+		}
+	}
+	return list
+}

@@ -1,0 +1,122 @@
+package member
+
+import (
+	"context"
+	"io"
+
+	"tandem/internal/farm"
+	"tandem/internal/replica"
+	"tandem/internal/wire"
+)
+
+// transport carries one folder's messages over the hub.
+type transport struct {
+	m  *Member
+	id farm.FolderID
+}
+
+// Push implements replica.Transport.
+func (t transport) Push(c farm.Change) {
+	msg := wire.Changes{Folder: t.id, List: []farm.Change{c}}
+	for _, to := range t.Linked() {
+		t.m.hub.Send(to, msg)
+	}
+}
+
+// Want implements replica.Transport.
+func (t transport) Want(to farm.MemberID, known farm.Vector) {
+	t.m.hub.Send(to, wire.Want{Folder: t.id, Known: known})
+}
+
+// Send implements replica.Transport.
+func (t transport) Send(ctx context.Context, to farm.MemberID, list []farm.Change) error {
+	return t.m.hub.SendWait(ctx, to, wire.Changes{Folder: t.id, List: list})
+}
+
+// Had implements replica.Transport.
+func (t transport) Had(ctx context.Context, to farm.MemberID, upto farm.Vector) error {
+	return t.m.hub.SendWait(ctx, to, wire.Have{Folder: t.id, Known: upto})
+}
+
+// Fetch implements replica.Transport.
+func (t transport) Fetch(ctx context.Context, from farm.MemberID, p farm.Path, d farm.Digest, size int64) (io.ReadCloser, error) {
+	return t.m.hub.Fetch(ctx, from, t.id, p, d, size)
+}
+
+// Linked implements replica.Transport.
+func (t transport) Linked() []farm.MemberID {
+	var ids []farm.MemberID
+	for _, id := range t.m.holders(t.id) {
+		if id != t.m.self && t.m.links.up(id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// Up implements peer.Handler.
+func (m *Member) Up(id farm.MemberID, hello wire.Hello) {
+	m.links.set(id, true, hello.Version, nil)
+	m.edge.Link(id, true)
+	for _, f := range m.folders.heldBy(id) {
+		f.runner.Deliver(m.ctx, replica.PeerUp{Peer: id})
+	}
+}
+
+// Down implements peer.Handler.
+func (m *Member) Down(id farm.MemberID, reason error) {
+	m.links.set(id, false, "", reason)
+	m.edge.Link(id, false)
+	for _, f := range m.folders.heldBy(id) {
+		f.runner.Deliver(m.ctx, replica.PeerDown{Peer: id})
+	}
+}
+
+// Receive implements peer.Handler.
+func (m *Member) Receive(ctx context.Context, from farm.MemberID, msg wire.Message) {
+	switch msg := msg.(type) {
+	case wire.State:
+		if msg.Member != from {
+			return // nobody speaks for another
+		}
+		m.links.heard(msg.MemberState)
+		m.edge.State(msg.MemberState)
+		for id, s := range msg.Folders {
+			m.deliver(ctx, from, id, replica.PeerState{Peer: from, State: s})
+		}
+	case wire.Changes:
+		for _, c := range msg.List {
+			m.deliver(ctx, from, msg.Folder, replica.Arrived{From: from, Change: c})
+		}
+	case wire.Want:
+		m.deliver(ctx, from, msg.Folder, replica.Wanted{From: from, Known: msg.Known})
+	case wire.Have:
+		m.deliver(ctx, from, msg.Folder, replica.Had{From: from, Upto: msg.Known})
+	}
+}
+
+// deliver gives an input to the folder, if both this member and the sender hold it.
+func (m *Member) deliver(ctx context.Context, from farm.MemberID, id farm.FolderID, in replica.Input) {
+	if f := m.folders.get(id); f != nil && m.holds(from, id) {
+		f.runner.Deliver(ctx, in)
+	}
+}
+
+// Open implements peer.Content.
+func (m *Member) Open(ctx context.Context, id farm.FolderID, p farm.Path, d farm.Digest, offset int64) (io.ReadCloser, int64, error) {
+	f := m.folders.get(id)
+	if f == nil {
+		return nil, 0, farm.Errorf("open", string(id), farm.NotFound, "no such folder here")
+	}
+	rc, size, err := f.runner.Open(ctx, p, d)
+	if err != nil {
+		return nil, 0, err
+	}
+	if offset > 0 {
+		if _, err := io.CopyN(io.Discard, rc, offset); err != nil {
+			rc.Close()
+			return nil, 0, &farm.Error{Op: "open", Path: p.String(), Kind: farm.Invalid, Err: err}
+		}
+	}
+	return rc, size, nil
+}

@@ -1,0 +1,373 @@
+//go:build linux
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+var program string // the binary under test
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "tandem-e2e-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		program = filepath.Join(dir, "tandem")
+		if out, err := exec.Command("go", "build", "-o", program, "tandem/cmd/tandem").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// need skips the test unless it can make namespaces and has the commands.
+func need(t *testing.T, commands ...string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("long test, left out by -short")
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to make network namespaces")
+	}
+	for _, c := range append([]string{"ip"}, commands...) {
+		if _, err := exec.LookPath(c); err != nil {
+			t.Skipf("needs %s: %v", c, err)
+		}
+	}
+}
+
+// lan is a network of namespaces: a bridge in one, every server in its own.
+type lan struct {
+	t      *testing.T
+	prefix string
+	next   int
+}
+
+func newLAN(t *testing.T) *lan {
+	l := &lan{t: t, prefix: fmt.Sprintf("tdm%d-", os.Getpid()), next: 10}
+	l.ip("netns", "add", l.prefix+"lan")
+	t.Cleanup(func() { l.ip("netns", "del", l.prefix+"lan") })
+	l.in("lan", "link", "add", "br0", "type", "bridge")
+	l.in("lan", "link", "set", "br0", "up")
+	return l
+}
+
+func (l *lan) ip(args ...string) {
+	l.t.Helper()
+	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		l.t.Errorf("ip %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+}
+
+func (l *lan) in(ns string, args ...string) {
+	l.t.Helper()
+	l.ip(append([]string{"-n", l.prefix + ns}, args...)...)
+}
+
+// host adds a namespace with an address on the network and returns that.
+func (l *lan) host(name string) string {
+	l.next++
+	addr := fmt.Sprintf("10.77.0.%d", l.next)
+	ns := l.prefix + name
+	l.ip("netns", "add", ns)
+	l.t.Cleanup(func() { l.ip("netns", "del", ns) })
+	l.in("lan", "link", "add", "v"+name, "type", "veth", "peer", "name", "eth0", "netns", ns)
+	l.in("lan", "link", "set", "v"+name, "master", "br0", "up")
+	l.in(name, "link", "set", "lo", "up")
+	l.in(name, "addr", "add", addr+"/24", "dev", "eth0")
+	l.in(name, "link", "set", "eth0", "up")
+	return addr
+}
+
+// cut and mend take a host off the network and put it back.
+func (l *lan) cut(name string)  { l.in("lan", "link", "set", "v"+name, "nomaster", "down") }
+func (l *lan) mend(name string) { l.in("lan", "link", "set", "v"+name, "master", "br0", "up") }
+
+// command is a command inside a host.
+func (l *lan) command(host string, args ...string) *exec.Cmd {
+	return exec.Command("ip", append([]string{"netns", "exec", l.prefix + host}, args...)...)
+}
+
+// dial opens a connection from inside a host.
+func (l *lan) dial(host string) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		type result struct {
+			conn net.Conn
+			err  error
+		}
+		got := make(chan result, 1)
+		go func() {
+			runtime.LockOSThread() // and never unlocked: the thread is in the other namespace and ends with this goroutine
+			fd, err := unix.Open("/run/netns/"+l.prefix+host, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+			if err == nil {
+				err = unix.Setns(fd, unix.CLONE_NEWNET)
+				_ = unix.Close(fd)
+			}
+			if err != nil {
+				got <- result{nil, err}
+				return
+			}
+			var d net.Dialer
+			// One address family and a literal address: no second goroutine, which would run in our own namespace.
+			conn, err := d.DialContext(ctx, "tcp4", addr)
+			got <- result{conn, err}
+		}()
+		r := <-got
+		return r.conn, r.err
+	}
+}
+
+// member is a server of the farm under test.
+type member struct {
+	name, addr, dir string
+	cmd             *exec.Cmd
+	done            chan struct{}
+}
+
+type farmUnderTest struct {
+	t       *testing.T
+	lan     *lan
+	members map[string]*member
+	order   []string
+}
+
+// newFarm makes the servers of a farm; the first is its first member. Nothing runs yet.
+func newFarm(t *testing.T, names ...string) *farmUnderTest {
+	f := &farmUnderTest{t: t, lan: newLAN(t), members: map[string]*member{}, order: names}
+	for _, n := range names {
+		f.members[n] = &member{name: n, addr: f.lan.host(n), dir: filepath.Join(t.TempDir(), n)}
+	}
+	f.lan.host("visitor")
+	t.Cleanup(func() {
+		for _, n := range names {
+			f.stop(n)
+			if t.Failed() {
+				log, _ := os.ReadFile(filepath.Join(f.members[n].dir, "log"))
+				t.Logf("--- %s\n%s", n, tail(log, 40))
+			}
+		}
+	})
+	return f
+}
+
+func tail(b []byte, lines int) string {
+	all := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+func (f *farmUnderTest) folder(name string) string { return filepath.Join(f.members[name].dir, "www") }
+
+func (f *farmUnderTest) flags(name string) []string {
+	d := f.members[name].dir
+	return []string{"--config", d + "/config", "--state", d + "/state", "--socket", d + "/sock"}
+}
+
+// tandem runs a command of the program on a server and returns what it printed.
+func (f *farmUnderTest) tandem(name string, args ...string) []byte {
+	f.t.Helper()
+	out, err := f.try(name, args...)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return out
+}
+
+func (f *farmUnderTest) try(name string, args ...string) ([]byte, error) {
+	cmd := f.lan.command(name, append(append([]string{program}, args...), f.flags(name)...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		err = fmt.Errorf("%s: tandem %s: %w: %s", name, strings.Join(args, " "), err, stderr.Bytes())
+	}
+	return out, err
+}
+
+// found makes the farm: init on the first server, then each other one joins with a token of its own. Servers called
+// edge... are edges, all others nodes. farmFile completes farm.toml; %s stands for the folder's path.
+func (f *farmUnderTest) found(farmFile string, sites map[string]string) {
+	f.t.Helper()
+	first := f.order[0]
+	for _, n := range f.order {
+		if err := os.MkdirAll(f.members[n].dir, 0o755); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	f.tandem(first, "init", "--farm", "test", "--name", first, "--address", f.members[first].addr, "--role", role(first))
+	path := filepath.Join(f.members[first].dir, "config", "farm.toml")
+	src, err := os.ReadFile(path)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.write(path, string(src)+farmFile)
+	for name, text := range sites {
+		f.write(filepath.Join(f.members[first].dir, "config", "sites", name), text)
+	}
+	f.place(first)
+	f.start(first)
+	for _, n := range f.order[1:] {
+		f.join(n)
+	}
+}
+
+// join lets a server join with a token of its own, and starts it.
+func (f *farmUnderTest) join(n string) {
+	f.t.Helper()
+	var inv struct{ Token string }
+	if err := json.Unmarshal(f.tandem(f.order[0], "invite", "--role", role(n), "--json"), &inv); err != nil {
+		f.t.Fatal(err)
+	}
+	f.tandem(n, "join", inv.Token, "--name", n, "--address", f.members[n].addr)
+	f.place(n)
+	f.start(n)
+}
+
+func role(name string) string {
+	if strings.HasPrefix(name, "edge") {
+		return "edge"
+	}
+	return "node"
+}
+
+// place puts the server's copy of the folder into its own directory, because all servers share one file system here.
+func (f *farmUnderTest) place(n string) {
+	if role(n) != "node" {
+		return
+	}
+	path := filepath.Join(f.members[n].dir, "config", "member.toml")
+	src, err := os.ReadFile(path)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.write(path, string(src)+fmt.Sprintf("\n[folder.www]\npath = %q\n", f.folder(n)))
+}
+
+func (f *farmUnderTest) write(path, text string) {
+	f.t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// start runs the daemon and waits until it answers.
+func (f *farmUnderTest) start(n string) {
+	f.t.Helper()
+	m := f.members[n]
+	log, err := os.OpenFile(filepath.Join(m.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer log.Close()
+	m.cmd = f.lan.command(n, append([]string{program, "run"}, f.flags(n)...)...)
+	m.cmd.Stdout, m.cmd.Stderr = log, log
+	if err := m.cmd.Start(); err != nil {
+		f.t.Fatal(err)
+	}
+	m.done = make(chan struct{})
+	cmd, done := m.cmd, m.done
+	go func() {
+		_ = cmd.Wait()
+		close(done)
+	}()
+	f.await(30*time.Second, n+" answers", func() error {
+		_, err := f.try(n, "status", "--json")
+		return err
+	})
+}
+
+// kill is kill -9. (ip netns exec replaces itself by the program, so the process is the daemon.)
+func (f *farmUnderTest) kill(n string) { f.signal(n, syscall.SIGKILL) }
+
+// stop ends the daemon in order.
+func (f *farmUnderTest) stop(n string) { f.signal(n, syscall.SIGTERM) }
+
+func (f *farmUnderTest) signal(n string, s syscall.Signal) {
+	m := f.members[n]
+	if m.cmd == nil {
+		return
+	}
+	_ = m.cmd.Process.Signal(s)
+	select {
+	case <-m.done:
+	case <-time.After(20 * time.Second):
+		f.t.Errorf("%s did not stop on %v", n, s)
+		_ = m.cmd.Process.Kill()
+		<-m.done
+	}
+	m.cmd = nil
+}
+
+// await waits for a condition of the outside world.
+func (f *farmUnderTest) await(limit time.Duration, what string, cond func() error) {
+	f.t.Helper()
+	deadline := time.Now().Add(limit)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := cond()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			f.t.Fatalf("%s: not within %s: %v", what, limit, err)
+		}
+		<-tick.C
+	}
+}
+
+// visitor is an HTTP client on the network, with cookies of its own.
+func (f *farmUnderTest) visitor(jar http.CookieJar) *http.Client {
+	tr := &http.Transport{DialContext: f.lan.dial("visitor"), MaxIdleConnsPerHost: 64}
+	f.t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Jar: jar, Timeout: 30 * time.Second}
+}
+
+// edgeReady waits until the edge sends visitors to so many nodes.
+func (f *farmUnderTest) edgeReady(edge string, nodes int) {
+	f.t.Helper()
+	f.await(30*time.Second, fmt.Sprintf("%s has %d nodes", edge, nodes), func() error {
+		var st struct {
+			Nodes []struct{ State, Member, Reason string }
+		}
+		out, err := f.try(edge, "status", "--json")
+		if err == nil {
+			err = json.Unmarshal(out, &st)
+		}
+		if err != nil {
+			return err
+		}
+		healthy := 0
+		for _, n := range st.Nodes {
+			if n.State == "Healthy" {
+				healthy++
+			}
+		}
+		if healthy != nodes {
+			return fmt.Errorf("%d are healthy: %v", healthy, st.Nodes)
+		}
+		return nil
+	})
+}
