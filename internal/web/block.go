@@ -1,9 +1,11 @@
 package web
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -101,7 +103,8 @@ func statusOf(err error) int {
 // answer puts our name where Caddy's proxy puts its own.
 type answer struct {
 	*caddyhttp.ResponseWriterWrapper
-	begun bool
+	begun    bool
+	hijacked bool
 }
 
 func (a *answer) begin() {
@@ -117,8 +120,18 @@ func (a *answer) begin() {
 }
 
 func (a *answer) WriteHeader(status int) {
+	if a.hijacked {
+		return // a tunnel that failed has no status any more
+	}
 	a.begin()
 	a.ResponseWriterWrapper.WriteHeader(status)
+}
+
+// Hijack implements http.Hijacker.
+func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(a.ResponseWriter).Hijack()
+	a.hijacked = err == nil
+	return conn, rw, err
 }
 
 func (a *answer) Write(p []byte) (int, error) {
