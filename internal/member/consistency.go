@@ -2,9 +2,15 @@ package member
 
 import (
 	"context"
+	"time"
 
 	"tandem/internal/farm"
 )
+
+// spreadTime is how long an answer to an unsafe request may wait until another node has what it wrote: usually a
+// millisecond or two. Then the visitor does not depend on this node any more. It is a courtesy, not a confirmation: when
+// the time is over, the answer leaves.
+const spreadTime = 100 * time.Millisecond
 
 // Barrier implements web.Consistency.
 func (m *Member) Barrier(ctx context.Context, id farm.FolderID) (farm.Position, error) {
@@ -12,7 +18,16 @@ func (m *Member) Barrier(ctx context.Context, id farm.FolderID) (farm.Position, 
 	if f == nil {
 		return farm.Position{}, noFolder("barrier", id)
 	}
-	return f.runner.Barrier(ctx)
+	pos, err := f.runner.Barrier(ctx)
+	if err != nil || pos.Seq == 0 {
+		return pos, err
+	}
+	if len((transport{m, id}).Linked()) > 0 {
+		ctx, cancel := context.WithTimeout(ctx, spreadTime)
+		defer cancel()
+		_ = m.links.await(ctx, func() bool { return m.links.anyHas(id, pos) }) // the time being over is no error
+	}
+	return pos, nil
 }
 
 // Wait implements web.Consistency.

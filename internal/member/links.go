@@ -81,6 +81,16 @@ func (l *links) heard(state farm.MemberState) {
 	l.tell()
 }
 
+// anyHas tells whether a linked member has all up to pos on disk. The lock is held.
+func (l *links) anyHas(id farm.FolderID, pos farm.Position) bool {
+	for _, s := range l.at {
+		if s.up && s.state.Folders[id].Applied.Covers(pos) {
+			return true
+		}
+	}
+	return false
+}
+
 func (l *links) up(id farm.MemberID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -160,11 +160,14 @@ func newFarm(t *testing.T, names ...string) *farmUnderTest {
 	f.lan.host("visitor")
 	t.Cleanup(func() {
 		for _, n := range names {
-			f.stop(n)
 			if t.Failed() {
+				if st, err := f.try(n, "status"); err == nil {
+					t.Logf("--- %s\n%s", n, st)
+				}
 				log, _ := os.ReadFile(filepath.Join(f.members[n].dir, "log"))
 				t.Logf("--- %s\n%s", n, tail(log, 40))
 			}
+			f.stop(n)
 		}
 	})
 	return f
