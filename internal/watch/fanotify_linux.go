@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -23,9 +24,10 @@ const fanotifyMask = unix.FAN_CLOSE_WRITE | unix.FAN_CREATE | unix.FAN_DELETE | 
 // fanotify(7), Linux 5.9 and later; needs CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH.
 type fanotify struct {
 	*reader
-	dirs *dirCache
-	pid  int32
-	own  bool // report what this process does
+	dirs      *dirCache
+	pid       int32
+	own       bool // report what this process does
+	ownPrefix string
 
 	seen, foreign atomic.Uint64
 	cached        atomic.Int64
@@ -44,7 +46,7 @@ func openFanotify(w *Watcher) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &fanotify{reader: r, dirs: newDirCache(int(r.root.Fd())), pid: int32(os.Getpid()), own: w.opts.Own}
+	f := &fanotify{reader: r, dirs: newDirCache(int(r.root.Fd())), pid: int32(os.Getpid()), own: w.opts.Own, ownPrefix: w.opts.OwnPrefix}
 	if err := f.start(w); err != nil {
 		f.close()
 		return nil, err
@@ -124,7 +126,7 @@ func (f *fanotify) handle(ev fanEvent, now time.Time) bool {
 	// A moved directory is looked at whoever moved it: it changes what handles stand for, and what others did in it
 	// just before may be reported under either path.
 	dirMoved := ev.mask&unix.FAN_ONDIR != 0 && ev.mask&(unix.FAN_MOVED_FROM|unix.FAN_MOVED_TO) != 0
-	own := ev.pid == f.pid && !f.own
+	own := ev.pid == f.pid && !f.own && (f.ownPrefix == "" || !strings.HasPrefix(string(ev.name), f.ownPrefix))
 	barrier, isCookie := f.cookie.id(ev.name)
 	if own && !dirMoved && !isCookie || len(ev.dir) == 0 {
 		return false

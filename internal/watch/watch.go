@@ -57,6 +57,7 @@ type Batch struct {
 type Options struct {
 	Folder     farm.FolderID // names the folder in events
 	Own        bool          // fanotify: report what this process changes, too (inotify and poll always do)
+	OwnPrefix  string        // fanotify: report that of entries whose names begin so; empty: of none
 	NoBarriers bool          // write nothing below the root: no cookies, so no barriers and no proof that notifications come
 	Interval   time.Duration // between two looks at what has to be polled; 0: DefaultPollInterval
 	MaxDirty   int           // paths held; 0: MaxDirtyPaths
