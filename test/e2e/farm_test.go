@@ -4,26 +4,28 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"tandem/internal/control"
+	"tandem/internal/farm"
 )
 
 var program string // the binary under test
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(notesDirEnv); dir != "" {
+		os.Exit(serveNotes(dir))
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "tandem-e2e-")
 		if err != nil {
@@ -53,87 +55,6 @@ func need(t *testing.T, commands ...string) {
 		if _, err := exec.LookPath(c); err != nil {
 			t.Skipf("needs %s: %v", c, err)
 		}
-	}
-}
-
-// lan is a network of namespaces: a bridge in one, every server in its own.
-type lan struct {
-	t      *testing.T
-	prefix string
-	next   int
-}
-
-func newLAN(t *testing.T) *lan {
-	l := &lan{t: t, prefix: fmt.Sprintf("tdm%d-", os.Getpid()), next: 10}
-	l.ip("netns", "add", l.prefix+"lan")
-	t.Cleanup(func() { l.ip("netns", "del", l.prefix+"lan") })
-	l.in("lan", "link", "add", "br0", "type", "bridge")
-	l.in("lan", "link", "set", "br0", "up")
-	return l
-}
-
-func (l *lan) ip(args ...string) {
-	l.t.Helper()
-	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-		l.t.Errorf("ip %s: %v: %s", strings.Join(args, " "), err, out)
-	}
-}
-
-func (l *lan) in(ns string, args ...string) {
-	l.t.Helper()
-	l.ip(append([]string{"-n", l.prefix + ns}, args...)...)
-}
-
-// host adds a namespace with an address on the network and returns that.
-func (l *lan) host(name string) string {
-	l.next++
-	addr := fmt.Sprintf("10.77.0.%d", l.next)
-	ns := l.prefix + name
-	l.ip("netns", "add", ns)
-	l.t.Cleanup(func() { l.ip("netns", "del", ns) })
-	l.in("lan", "link", "add", "v"+name, "type", "veth", "peer", "name", "eth0", "netns", ns)
-	l.in("lan", "link", "set", "v"+name, "master", "br0", "up")
-	l.in(name, "link", "set", "lo", "up")
-	l.in(name, "addr", "add", addr+"/24", "dev", "eth0")
-	l.in(name, "link", "set", "eth0", "up")
-	return addr
-}
-
-// cut and mend take a host off the network and put it back.
-func (l *lan) cut(name string)  { l.in("lan", "link", "set", "v"+name, "nomaster", "down") }
-func (l *lan) mend(name string) { l.in("lan", "link", "set", "v"+name, "master", "br0", "up") }
-
-// command is a command inside a host.
-func (l *lan) command(host string, args ...string) *exec.Cmd {
-	return exec.Command("ip", append([]string{"netns", "exec", l.prefix + host}, args...)...)
-}
-
-// dial opens a connection from inside a host.
-func (l *lan) dial(host string) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		type result struct {
-			conn net.Conn
-			err  error
-		}
-		got := make(chan result, 1)
-		go func() {
-			runtime.LockOSThread() // and never unlocked: the thread is in the other namespace and ends with this goroutine
-			fd, err := unix.Open("/run/netns/"+l.prefix+host, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-			if err == nil {
-				err = unix.Setns(fd, unix.CLONE_NEWNET)
-				_ = unix.Close(fd)
-			}
-			if err != nil {
-				got <- result{nil, err}
-				return
-			}
-			var d net.Dialer
-			// One address family and a literal address: no second goroutine, which would run in our own namespace.
-			conn, err := d.DialContext(ctx, "tcp4", addr)
-			got <- result{conn, err}
-		}()
-		r := <-got
-		return r.conn, r.err
 	}
 }
 
@@ -326,8 +247,14 @@ func (f *farmUnderTest) signal(n string, s syscall.Signal) {
 // await waits for a condition of the outside world.
 func (f *farmUnderTest) await(limit time.Duration, what string, cond func() error) {
 	f.t.Helper()
+	f.awaitEvery(20*time.Millisecond, limit, what, cond)
+}
+
+// awaitEvery looks that often.
+func (f *farmUnderTest) awaitEvery(period, limit time.Duration, what string, cond func() error) {
+	f.t.Helper()
 	deadline := time.Now().Add(limit)
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(period)
 	defer tick.Stop()
 	for {
 		err := cond()
@@ -348,23 +275,23 @@ func (f *farmUnderTest) visitor(jar http.CookieJar) *http.Client {
 	return &http.Client{Transport: tr, Jar: jar, Timeout: 30 * time.Second}
 }
 
+// percentile is the value below which p percent of the list lie. It sorts the list.
+func percentile(list []time.Duration, p int) time.Duration {
+	slices.Sort(list)
+	return list[min(len(list)-1, len(list)*p/100)]
+}
+
 // edgeReady waits until the edge sends visitors to so many nodes.
 func (f *farmUnderTest) edgeReady(edge string, nodes int) {
 	f.t.Helper()
 	f.await(30*time.Second, fmt.Sprintf("%s has %d nodes", edge, nodes), func() error {
-		var st struct {
-			Nodes []struct{ State, Member, Reason string }
-		}
-		out, err := f.try(edge, "status", "--json")
-		if err == nil {
-			err = json.Unmarshal(out, &st)
-		}
+		st, err := f.status(edge)
 		if err != nil {
 			return err
 		}
 		healthy := 0
 		for _, n := range st.Nodes {
-			if n.State == "Healthy" {
+			if n.State == control.HealthHealthy {
 				healthy++
 			}
 		}
@@ -373,4 +300,64 @@ func (f *farmUnderTest) edgeReady(edge string, nodes int) {
 		}
 		return nil
 	})
+}
+
+// inSync waits until every one of the nodes says that its folder is.
+func (f *farmUnderTest) inSync(nodes ...string) {
+	f.t.Helper()
+	for _, n := range nodes {
+		f.await(30*time.Second, n+" is in sync", func() error {
+			st, err := f.status(n)
+			if err != nil {
+				return err
+			}
+			for _, folder := range st.Folders {
+				if !folder.InSync {
+					return fmt.Errorf("folder %s: %s", folder.ID, folder.Reason)
+				}
+			}
+			return nil
+		})
+	}
+}
+
+func (f *farmUnderTest) status(n string) (st control.Status, err error) {
+	out, err := f.try(n, "status", "--json")
+	if err == nil {
+		err = json.Unmarshal(out, &st)
+	}
+	return st, err
+}
+
+// events are those of a member with the id since a moment, the oldest first.
+func (f *farmUnderTest) events(n string, id farm.EventID, since time.Time) []farm.Event {
+	f.t.Helper()
+	var list []farm.Event
+	out := f.tandem(n, "events", "--json", "--limit", "10000", "--id", string(id))
+	for d := json.NewDecoder(bytes.NewReader(out)); d.More(); {
+		var e farm.Event
+		if err := d.Decode(&e); err != nil {
+			f.t.Fatal(err)
+		}
+		if !e.Time.Before(since) {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// awaitEvent waits for an event of the member that is as it should be, and returns it.
+func (f *farmUnderTest) awaitEvent(n string, id farm.EventID, since time.Time, fits func(farm.Event) bool) (found farm.Event) {
+	f.t.Helper()
+	f.await(10*time.Second, fmt.Sprintf("event %s of %s", id, n), func() error {
+		all := f.events(n, id, since)
+		for _, e := range all {
+			if fits(e) {
+				found = e
+				return nil
+			}
+		}
+		return fmt.Errorf("none of %v is it", all)
+	})
+	return found
 }
