@@ -214,7 +214,8 @@ func TestNoNode(t *testing.T) {
 
 func TestGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := &gate{max: 1, queue: 2}
+		g := &gate{}
+		g.resize(1, 2)
 		enter := func() <-chan error {
 			done := make(chan error, 1)
 			go func() { done <- g.enter(context.Background(), time.Second) }()
@@ -262,7 +263,7 @@ func TestFullNodes(t *testing.T) {
 		for _, id := range []farm.MemberID{"web1", "web2"} {
 			network.set(id, serving(func(w http.ResponseWriter, _ *http.Request) { <-release }))
 		}
-		e := healthyEdge(network, Config{MaxPerNode: 2, MaxQueue: 1}, "web1", "web2")
+		e := healthyEdge(network, Config{Limits: Limits{MaxPerNode: 2, MaxQueue: 1}}, "web1", "web2")
 		defer closeIdle(e)
 		var working []<-chan result
 		for range 6 { // 2 at work and 1 waiting, per node

@@ -44,17 +44,8 @@ type Config struct {
 	Now    func() time.Time
 	Access func(Access) // nil: requests are logged with level debug
 
-	HideNode   bool          // leave the header Tandem-Node out of answers
-	MaxPerNode int           // requests in flight to one node; 0: DefaultMaxPerNode
-	MaxQueue   int           // requests that wait for such a place, per node; 0: DefaultMaxQueue
-	AnswerTime time.Duration // how long a node may take to begin its answer; 0: DefaultAnswerTime
+	Limits Limits // to begin with; a field that is zero has its default
 }
-
-const (
-	DefaultMaxPerNode = 512
-	DefaultMaxQueue   = 1024
-	DefaultAnswerTime = time.Minute
-)
 
 // Edge balances visitors' requests over the nodes. It is an http.Handler.
 type Edge struct {
@@ -63,6 +54,7 @@ type Edge struct {
 	end     context.CancelFunc
 	changed chan struct{} // the set of nodes changed; one place
 	view    atomic.Pointer[view]
+	limits  atomic.Pointer[Limits]
 	waiting atomic.Int64 // requests that wait for another view
 
 	mu       sync.Mutex
@@ -83,15 +75,6 @@ func New(cfg Config) *Edge {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.MaxPerNode == 0 {
-		cfg.MaxPerNode = DefaultMaxPerNode
-	}
-	if cfg.MaxQueue == 0 {
-		cfg.MaxQueue = DefaultMaxQueue
-	}
-	if cfg.AnswerTime == 0 {
-		cfg.AnswerTime = DefaultAnswerTime
-	}
 	e := &Edge{
 		cfg:      cfg,
 		changed:  make(chan struct{}, 1),
@@ -99,6 +82,7 @@ func New(cfg Config) *Edge {
 		sessions: map[farm.MemberID]bool{},
 		states:   map[farm.MemberID]farm.MemberState{},
 	}
+	e.limits.Store(new(cfg.Limits.orDefault()))
 	e.life, e.end = context.WithCancel(context.Background())
 	e.view.Store(&view{picker: e.policy, lackFrom: cfg.Now(), next: make(chan struct{})})
 	return e
@@ -140,12 +124,13 @@ func (e *Edge) newNode(w Node) *node {
 	n := &node{
 		id:     w.ID,
 		pool:   newPool(e.cfg.Dialer, w.ID),
-		gate:   gate{max: e.cfg.MaxPerNode, queue: e.cfg.MaxQueue},
 		nudge:  make(chan struct{}, 1),
 		since:  e.cfg.Now(),
 		cause:  "not probed yet",
 		weight: max(1, w.Weight),
 	}
+	l := e.limits.Load()
+	n.gate.resize(l.MaxPerNode, l.MaxQueue)
 	if e.sessions[w.ID] {
 		n.health = n.health.step(sessionUp)
 	}

@@ -14,18 +14,37 @@ var (
 	errMoved = errors.New("the node takes no more requests")
 )
 
-// gate bounds the requests in flight to one node. Those that find it full wait in order of arrival.
+// gate bounds the requests in flight to one node. Those that find it full wait in order of arrival. It has no room before
+// resize.
 type gate struct {
-	max, queue int
+	max   atomic.Int64 // written under mu
+	busy  atomic.Int64 // written under mu; more than max only after max has become less
+	mu    sync.Mutex
+	queue int
+	wait  []chan error
+}
 
-	busy atomic.Int64 // written under mu
-	mu   sync.Mutex
-	wait []chan error
+// resize changes how many may be in flight and how many may wait. Who has a place keeps it.
+func (g *gate) resize(maxBusy, queue int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.max.Store(int64(maxBusy))
+	g.queue = queue
+	for len(g.wait) > 0 && g.hasRoom() {
+		g.busy.Add(1)
+		g.admit()
+	}
+}
+
+// admit lets the first in the queue in; its place is counted. Under mu.
+func (g *gate) admit() {
+	g.wait[0] <- nil
+	g.wait = g.wait[1:]
 }
 
 func (g *gate) inFlight() int64 { return g.busy.Load() }
 
-func (g *gate) hasRoom() bool { return g.busy.Load() < int64(g.max) }
+func (g *gate) hasRoom() bool { return g.busy.Load() < g.max.Load() }
 
 // enter takes a place, for which leave must be called. It waits at most for limit; errBusy says that there was none,
 // errMoved that another node must be chosen.
@@ -74,9 +93,8 @@ func (g *gate) giveUp(turn chan error, why error) error {
 func (g *gate) leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.wait) > 0 {
-		g.wait[0] <- nil
-		g.wait = g.wait[1:]
+	if len(g.wait) > 0 && g.busy.Load() <= g.max.Load() {
+		g.admit()
 		return
 	}
 	g.busy.Add(-1)

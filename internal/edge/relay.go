@@ -128,7 +128,7 @@ func (x *exchange) commit(a *answer, length int64) {
 // mark says who answered.
 func (x *exchange) mark(h http.Header) {
 	h["X-Request-Id"] = []string{x.id}
-	if !x.edge.cfg.HideNode && x.node != "" {
+	if !x.edge.limits.Load().HideNode && x.node != "" {
 		h[NodeHeader] = []string{string(x.node)}
 	}
 }

@@ -244,7 +244,7 @@ func TestNodeThatTakesTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := newNetwork()
 		network.set("web1", serving(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
-		e := healthyEdge(network, Config{AnswerTime: 20 * time.Second}, "web1")
+		e := healthyEdge(network, Config{Limits: Limits{AnswerTime: 20 * time.Second}}, "web1")
 		defer closeIdle(e)
 		if got := <-ask(e, visit("GET", "/", nil)); got.status != 504 || got.took != 20*time.Second {
 			t.Errorf("status %d after %v", got.status, got.took)

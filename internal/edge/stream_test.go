@@ -344,7 +344,7 @@ func TestAccessLog(t *testing.T) {
 func TestHideNode(t *testing.T) {
 	network := newNetwork()
 	network.set("web1", named("web1"))
-	e := healthyEdge(network, Config{HideNode: true}, "web1")
+	e := healthyEdge(network, Config{Limits: Limits{HideNode: true}}, "web1")
 	defer closeIdle(e)
 	if w := get(e, visit("GET", "/", nil)); w.Header().Get(NodeHeader) != "" || w.Code != 200 {
 		t.Errorf("status %d, header %v", w.Code, w.Header())

@@ -1,0 +1,39 @@
+package edge
+
+import (
+	"cmp"
+	"time"
+)
+
+// Limits bound what the edge lets the nodes do.
+type Limits struct {
+	MaxPerNode int           // requests in flight to one node, at least 1
+	MaxQueue   int           // requests that wait for such a place, per node
+	AnswerTime time.Duration // how long a node may take to begin its answer
+	HideNode   bool          // leave the header Tandem-Node out of answers
+}
+
+// Defaults of Limits.
+const (
+	DefaultMaxPerNode = 512
+	DefaultMaxQueue   = 1024
+	DefaultAnswerTime = time.Minute
+)
+
+func (l Limits) orDefault() Limits {
+	l.MaxPerNode = cmp.Or(l.MaxPerNode, DefaultMaxPerNode)
+	l.MaxQueue = cmp.Or(l.MaxQueue, DefaultMaxQueue)
+	l.AnswerTime = cmp.Or(l.AnswerTime, DefaultAnswerTime)
+	return l
+}
+
+// SetLimits changes the limits, as they are given: a MaxQueue of 0 lets no request wait. Requests that a node works on go
+// on, and those that wait keep their place; a time that runs already is not changed.
+func (e *Edge) SetLimits(l Limits) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.limits.Store(&l)
+	for _, n := range e.nodes {
+		n.gate.resize(l.MaxPerNode, l.MaxQueue)
+	}
+}
