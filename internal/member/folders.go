@@ -17,9 +17,10 @@ import (
 
 // folders is the set of folders that run on this member.
 type folders struct {
-	m  *Member
-	mu sync.RWMutex
-	at map[farm.FolderID]*folder
+	m      *Member
+	booted bool // a configuration has been applied in this daemon's life; apply's own
+	mu     sync.RWMutex
+	at     map[farm.FolderID]*folder
 }
 
 func (fs *folders) get(id farm.FolderID) *folder {
@@ -110,13 +111,16 @@ func (fs *folders) apply(c *config.Config) {
 	for _, s := range fs.m.specs(c) {
 		f := fs.get(s.id)
 		if f == nil {
-			f = fs.begin(s, len(holdersIn(c, s.id)) > 1)
+			// A new index at the start means that this member has just joined, or lost it: the others know better. A
+			// folder that is added to the farm later is new to all.
+			f = fs.begin(s, !fs.booted && len(holdersIn(c, s.id)) > 1)
 		}
 		if f != nil {
 			f.runner.Deliver(fs.m.ctx, replica.Holders{Members: holdersIn(c, s.id)})
 			fs.introduce(f)
 		}
 	}
+	fs.booted = true
 }
 
 // introduce tells a folder of the sessions that exist already.

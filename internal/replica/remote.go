@@ -129,6 +129,9 @@ func (m *Machine) ask(id farm.MemberID, p *peer) {
 
 func (m *Machine) peerState(id farm.MemberID, s farm.FolderState) {
 	p := m.peer(id)
+	if p.linked && p.state.Actor != s.Actor { // it has begun (anew) to hold the folder: earlier questions went nowhere
+		defer m.ask(id, p)
+	}
 	p.state = s
 	if seen := s.Known.At(m.meta.Actor); seen > m.meta.Seq {
 		m.newEpoch("member " + string(id) + " knows changes of ours that we do not: the index was set back")
