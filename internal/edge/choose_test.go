@@ -68,7 +68,7 @@ func state(m farm.MemberID, v string) farm.MemberState {
 	if err != nil {
 		panic(err)
 	}
-	return farm.MemberState{Member: m, Folders: map[farm.FolderID]farm.FolderState{"shop": {Applied: applied}}}
+	return farm.MemberState{Member: m, Folders: map[farm.FolderID]farm.FolderState{"shop": {Known: applied, Applied: applied}}}
 }
 
 func TestVisitorsGoWhereTheirWritesAre(t *testing.T) {
@@ -86,6 +86,7 @@ func TestVisitorsGoWhereTheirWritesAre(t *testing.T) {
 		{"draining, another covers", "shop:web1.a.2", func(e *Edge) { drain(e, "web1", "web1.a.7+web2.a.3") }, []string{"web2"}},
 		{"draining, alone covers", "shop:web1.a.7", func(e *Edge) { drain(e, "web1", "web1.a.7+web2.a.3") }, []string{"web1"}},
 		{"draining, another without position", "", func(e *Edge) { drain(e, "web1", "") }, []string{"web2"}},
+		{"lost with its writer's index", "shop:web1.a.9", func(e *Edge) { e.State(state("web1", "web1.a.2+web1.b.1")) }, []string{"web1", "web2"}},
 		{"malformed position", "shop:x/%%", nil, []string{"web1", "web2"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

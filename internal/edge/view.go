@@ -26,14 +26,51 @@ type standing struct {
 }
 
 // covers tells whether all that the session has seen is applied there. Folders that no node speaks of any more can't
-// be waited for.
-func (s *standing) covers(want farm.Session, folders map[farm.FolderID]bool) bool {
-	for f, v := range want {
-		if folders[f] && !s.has[f].Applied.CoversAll(v) {
-			return false
+// be waited for, nor can what nobody knows any more.
+func (v *view) covers(s *standing, want farm.Session) bool {
+	for f, vector := range want {
+		applied := s.has[f].Applied
+		if !v.folders[f] || applied.CoversAll(vector) {
+			continue
+		}
+		states := v.states(f)
+		for p := range vector.All() {
+			if !applied.Covers(Attainable(p, states)) {
+				return false
+			}
 		}
 	}
 	return true
+}
+
+// states are what the nodes that take requests say of the folder.
+func (v *view) states(f farm.FolderID) []farm.FolderState {
+	var all []farm.FolderState
+	for _, from := range [][]*standing{v.healthy, v.draining} {
+		for _, s := range from {
+			all = append(all, s.has[f])
+		}
+	}
+	return all
+}
+
+// Attainable is the position that a visitor who has seen p may wait for, given the states of all members that can be
+// asked. That is p, except when its writer has begun a new epoch since, as after the loss of its index: what of the old
+// one nobody knows now will never come, and waiting for it would lock the visitor out.
+func Attainable(p farm.Position, states []farm.FolderState) farm.Position {
+	ended := func(a farm.Actor) bool { return a.Member == p.Actor.Member && a.Epoch > p.Actor.Epoch }
+	over, most := false, farm.Seq(0)
+	for _, s := range states {
+		over = over || ended(s.Actor)
+		for q := range s.Known.All() {
+			over = over || ended(q.Actor)
+		}
+		most = max(most, s.Known.At(p.Actor))
+	}
+	if over {
+		p.Seq = min(p.Seq, most)
+	}
+	return p
 }
 
 // attempts remembers where one request has been.
@@ -65,7 +102,7 @@ func (t *attempts) stale(s *standing) bool { return t.failed[standingKey{s.node,
 // best picks the node for a request: one that has all that the session has seen, that has not failed this request
 // yet, and that is not draining, in this order of importance. Nil: wait for a view that has one.
 func (v *view) best(want farm.Session, t *attempts) *standing {
-	covers := func(s *standing) bool { return s.covers(want, v.folders) }
+	covers := func(s *standing) bool { return v.covers(s, want) }
 	for _, ok := range []func(*standing) bool{t.fresh, t.stale} {
 		for _, from := range [][]*standing{v.healthy, v.draining} {
 			if s := v.pick(from, func(s *standing) bool { return ok(s) && covers(s) }); s != nil {

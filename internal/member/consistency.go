@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"tandem/internal/edge"
 	"tandem/internal/farm"
 )
 
@@ -36,11 +37,14 @@ func (m *Member) Wait(ctx context.Context, id farm.FolderID, pos farm.Position) 
 	if f == nil {
 		return noFolder("wait", id)
 	}
-	return f.runner.Wait(ctx, pos)
+	return f.runner.Wait(ctx, m.attainable(f, pos))
 }
 
 // Holders implements web.Consistency: linked members that have all up to pos on disk.
 func (m *Member) Holders(id farm.FolderID, pos farm.Position) []farm.MemberID {
+	if f := m.folders.get(id); f != nil {
+		pos = m.attainable(f, pos)
+	}
 	var ids []farm.MemberID
 	for _, h := range (transport{m, id}).Linked() {
 		if s, ok := m.links.get(h).state.Folders[id]; ok && s.Applied.Covers(pos) {
@@ -48,6 +52,20 @@ func (m *Member) Holders(id farm.FolderID, pos farm.Position) []farm.MemberID {
 		}
 	}
 	return ids
+}
+
+// attainable is what a visitor who has seen pos may wait for. While the folder is seeded, what this member knows says
+// nothing of what is lost.
+func (m *Member) attainable(f *folder, pos farm.Position) farm.Position {
+	own, sum := f.runner.State()
+	if sum.Seeding || own.Known.Covers(pos) {
+		return pos
+	}
+	states := []farm.FolderState{own}
+	for _, h := range (transport{m, f.spec.id}).Linked() {
+		states = append(states, m.links.get(h).state.Folders[f.spec.id])
+	}
+	return edge.Attainable(pos, states)
 }
 
 func noFolder(op string, id farm.FolderID) error {

@@ -108,7 +108,10 @@ func build(o RunOptions) (*Member, error) {
 		Self: m.self, Farm: m.identity.Farm(), Version: m.version, Listen: file.Listen, Identity: trust,
 		Handler: m, Content: m, Joiner: m, Signer: m.identity, Sink: m.sink, Log: m.log, Now: time.Now, DeadAfter: deadAfter,
 	})
-	m.own.tell = m.hub.SetState
+	m.own.tell = func(s farm.MemberState) {
+		m.hub.SetState(s)
+		m.edge.State(s) // an edge that is a node too
+	}
 	if err := m.buildServing(); err != nil {
 		return nil, err
 	}

@@ -68,6 +68,9 @@ func (m *Member) serveEdge(c *config.Config, me config.Member) {
 	for _, n := range c.With(farm.RoleNode) {
 		nodes = append(nodes, edge.Node{ID: n.Name, Weight: n.Weight})
 	}
+	m.edge.SetLimits(edge.Limits{
+		MaxPerNode: c.Edge.MaxPerNode, MaxQueue: c.Edge.MaxQueue, AnswerTime: c.Edge.AnswerTime, HideNode: c.Edge.HideNode,
+	})
 	m.edge.SetPolicy(edge.Policy(c.Edge.Policy))
 	m.edge.SetNodes(nodes)
 }
