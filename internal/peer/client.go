@@ -69,7 +69,7 @@ func once(c *Conn) func(context.Context) (*Conn, error) {
 // callBack makes the client for calls beside the session. Who has dialled the session dials for the calls too; who was
 // dialled uses connections that the other side offers, so that it need not be able to dial.
 func (s *session) callBack() (*client, error) {
-	return newClient(func(ctx context.Context) (c *Conn, err error) {
+	c, err := newClient(func(ctx context.Context) (c *Conn, err error) {
 		if s.dialled {
 			if c, err = s.link.hub.dial(ctx, s.link, protoMembers); err != nil {
 				return nil, err
@@ -86,6 +86,10 @@ func (s *session) callBack() (*client, error) {
 		context.AfterFunc(s.ctx, func() { _ = c.Close() }) // gRPC would wait for a connection that is stuck
 		return c, nil
 	})
+	if err == nil && !s.dialled {
+		c.conn.Connect() // the side that offers gives up a connection on which nobody says anything
+	}
+	return c, err
 }
 
 // offerBack keeps one connection open on which the other side may call.
@@ -97,9 +101,12 @@ func (s *session) offerBack() {
 		cancel()
 		if err == nil {
 			l.hub.calls.deliver(c)
+			offered := l.hub.cfg.Now()
 			select {
 			case <-c.closed:
-				pause = pauseMin
+				if l.hub.cfg.Now().Sub(offered) > pauseMax {
+					pause = pauseMin // else the other side does not want it
+				}
 			case <-s.ctx.Done():
 				_ = c.Close() // the session is over
 				return
@@ -116,10 +123,13 @@ func (s *session) offerBack() {
 // takeBack gives an offered connection to the session that was dialled by the same side.
 func (l *link) takeBack(c *Conn) {
 	if s := l.current(); s != nil && !s.dialled && s.ctx.Err() == nil {
-		select {
-		case s.back <- c:
-			return
-		default:
+		for {
+			select {
+			case s.back <- c:
+				return
+			case old := <-s.back: // an unused one, most likely dead
+				_ = old.Close()
+			}
 		}
 	}
 	_ = c.Close() // offered again after a pause
