@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +39,7 @@ type folder struct {
 	index   *index.Index
 	watcher *watch.Watcher
 	keeper  *install.Keeper
+	scanner *scan.Scanner
 	runner  *replica.Runner
 	noticed chan replica.Noticed
 	stop    context.CancelFunc
@@ -86,12 +88,13 @@ func (m *Member) openFolder(spec folderSpec, seeding bool) (_ *folder, err error
 	}
 	fresh := meta.Actor.Epoch == 0
 	meta = m.resume(spec.id, meta)
+	f.scanner = scan.New(f.fs, scan.Config{Exclude: spec.exclude, Now: time.Now, Log: log})
 	f.runner = replica.NewRunner(replica.RunnerConfig{
 		Folder:    spec.id,
-		Machine:   replica.Config{Folder: spec.id, Meta: meta, Seeding: fresh && seeding},
+		Machine:   replica.Config{Folder: spec.id, Meta: meta, Seeding: fresh && seeding, Excluded: f.scanner.Excluded},
 		Log:       logPort{f.index},
 		Watcher:   f,
-		Scanner:   scanPort{scan.New(f.fs, scan.Config{Exclude: spec.exclude, Now: time.Now, Log: log})},
+		Scanner:   scanPort{f.scanner},
 		Installer: installPort{f.keeper, f.fs},
 		Transport: transport{m, spec.id},
 		Audit:     spec.audit,
@@ -159,9 +162,11 @@ func (f *folder) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// translate turns the watcher's batches into the runner's.
+// translate turns the watcher's batches into the runner's: the watcher does not know what is excluded.
 func (f *folder) translate(ctx context.Context) error {
 	for b := range f.watcher.Events() {
+		b.Dirty = slices.DeleteFunc(b.Dirty, f.scanner.Excluded)
+		b.Trees = slices.DeleteFunc(b.Trees, f.scanner.Excluded)
 		select {
 		case f.noticed <- replica.Noticed(b):
 		case <-ctx.Done():

@@ -15,6 +15,7 @@ type Machine struct {
 	db     Catalogue
 	meta   farm.Meta
 	clock  farm.Clock
+	skip   func(farm.Path) bool // excluded
 
 	seeding  bool // the index is new and others hold the folder: what is on disk is not trusted
 	seedScan bool // a peer has told all that it knew: scan when that is settled
@@ -58,12 +59,19 @@ type Config struct {
 	Folder  farm.FolderID
 	Meta    farm.Meta // as the index has it; its Actor says who we are
 	Seeding bool      // the index is new and other members hold the folder
+
+	// Excluded tells which paths are left alone here; nil: none. What others send of them is remembered, for the day when
+	// they are excluded no more, but never installed.
+	Excluded func(farm.Path) bool
 }
 
 // New returns a machine whose first input must be Start.
 func New(cfg Config, db Catalogue) *Machine {
+	if cfg.Excluded == nil {
+		cfg.Excluded = func(farm.Path) bool { return false }
+	}
 	m := &Machine{
-		folder: cfg.Folder, db: db, meta: cfg.Meta, seeding: cfg.Seeding,
+		folder: cfg.Folder, db: db, meta: cfg.Meta, skip: cfg.Excluded, seeding: cfg.Seeding,
 		work:     map[farm.Path]*work{},
 		below:    map[farm.Path]int{},
 		awaiting: map[farm.Path][]farm.Path{},
@@ -156,6 +164,9 @@ func (m *Machine) State() farm.FolderState {
 // start restores what a crash left half done: paths whose disk is behind what is known.
 func (m *Machine) start() {
 	for r := range m.db.Under(farm.Path{}) {
+		if m.skip(r.Path) {
+			continue
+		}
 		if c := r.Context(); r.Intent != nil || !r.Disk.Context.CoversAll(c) {
 			m.open(r.Path).dirty = true // an Install may have happened: look before planning another
 			m.lower(r.Path, r, c)

@@ -19,8 +19,14 @@ func (m *Machine) arrived(from farm.MemberID, c farm.Change) {
 	r, _ := m.db.Get(e.Path)
 	r.Path = e.Path
 	before := r.Known
-	w := m.open(e.Path)
 	r.Known = reconcile.Merge(before, e)
+	if m.skip(e.Path) {
+		m.heard(dot)
+		m.db.Put(r)
+		m.putMeta()
+		return
+	}
+	w := m.open(e.Path)
 	m.lower(e.Path, r, e.Version.Vector)
 	m.heard(dot)
 	m.db.Put(r)
