@@ -17,6 +17,7 @@ type Net struct {
 	hosts map[farm.MemberID]*memNet
 	lines map[line]lineState
 	pipes map[*pipe]struct{}
+	dials atomic.Int64
 }
 
 // line is one direction between two members.
@@ -34,6 +35,9 @@ const (
 func NewNet() *Net {
 	return &Net{hosts: make(map[farm.MemberID]*memNet), lines: make(map[line]lineState), pipes: make(map[*pipe]struct{})}
 }
+
+// Dials is the number of connections that have been tried.
+func (n *Net) Dials() int { return int(n.dials.Load()) }
 
 // Hub returns a hub on the network; Listen and Identity of cfg are not used. Its address is its name.
 func (n *Net) Hub(cfg Config) *Hub { return newHub(cfg, &memNet{net: n, self: cfg.Self}) }
@@ -170,6 +174,7 @@ func (m *memNet) accept(ctx context.Context, take func(*Conn)) error {
 }
 
 func (m *memNet) dial(ctx context.Context, to Member, protocol string) (*Conn, error) {
+	m.net.dials.Add(1)
 	l := line{m.self, to.ID}
 	m.net.mu.Lock()
 	host, st := m.net.hosts[to.ID], m.net.lines[l]

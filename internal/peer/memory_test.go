@@ -205,6 +205,18 @@ func TestAnotherFarmsHello(t *testing.T) {
 	})
 }
 
+// Connections that are offered for calls and not used must not be offered again and again.
+func TestQuietMembersDoNotDial(t *testing.T) {
+	virtual(t, peer.Config{}, peer.Config{}, func(t *testing.T, w memoryWorld, x, y *peertest.Node) {
+		pass(time.Minute)
+		began := w.Dials()
+		pass(10 * time.Minute)
+		if n := w.Dials() - began; n > 0 {
+			t.Errorf("%d dials in ten quiet minutes", n)
+		}
+	})
+}
+
 func TestRoundTripTimeIsMeasured(t *testing.T) {
 	virtual(t, peer.Config{}, peer.Config{}, func(t *testing.T, w memoryWorld, x, y *peertest.Node) {
 		pass(time.Second)
