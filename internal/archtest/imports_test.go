@@ -37,6 +37,7 @@ const ours = `
 	# Tests only: the simulator drives the real engine over virtual disks.
 	farm, vfs, reconcile, scan, install, replica < sim;
 	farm, config, control < test/e2e;
+	config, member < docs;
 `
 
 // theirs says the same of libraries, by prefix of their import paths. TESTS are all test files.
