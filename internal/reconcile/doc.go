@@ -17,7 +17,8 @@
 // A version that descends from another replaces it. Between versions of which neither descends from the other: what
 // lives beats a deletion, a directory beats what is not one, then the later hybrid logical time wins, then the member
 // with the greater name. Content and attributes are decided apart, so that a change of mode on one member and an edit
-// on another both survive.
+// on another both survive. A change of attributes alone keeps nothing alive: where another's writer had the content
+// before its eyes and deleted or replaced it, the content is out, because it may be on no disk any more.
 //
 // A content is lost when the winner's writer never had it before its eyes. It is said by name (Version.Lost), because a
 // version vector covers it like any other write.

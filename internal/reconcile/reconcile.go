@@ -67,11 +67,25 @@ func Decide(known []farm.Entry, liveChild bool) State {
 func pick(known []farm.Entry) *farm.Entry {
 	var best *farm.Entry
 	for i := range known {
-		if best == nil || beats(&known[i], best) {
+		if !replaced(&known[i], known) && (best == nil || beats(&known[i], best)) {
 			best = &known[i]
 		}
 	}
 	return best
+}
+
+// replaced tells whether another's writer had e's content before its eyes and put something else, or nothing, in its
+// place. E is then a change of attributes made elsewhere at the same time: it can't bring back a content that by now may
+// be on no disk any more.
+func replaced(e *farm.Entry, known []farm.Entry) bool {
+	content := e.Version.Content
+	for i := range known {
+		v := &known[i].Version
+		if v.Content != content && v.Content.Compare(content) > 0 && v.Vector.Covers(content.Dot) && !slices.Contains(v.Lost, content.Dot) {
+			return true
+		}
+	}
+	return false
 }
 
 // beats orders maximal versions totally: life, directory, then the time of the content. Content times never contradict

@@ -194,6 +194,7 @@ const (
 	unstableRetry  = 100 * time.Millisecond // a file that is being written is looked at again
 	firstRetry     = 200 * time.Millisecond // a path that could not be read or installed is tried again
 	maxRetry       = 30 * time.Second
+	maxKept        = time.Hour              // a directory that stays because of what is not replicated in it
 	syncEvery      = 250 * time.Millisecond // group sync
 	askAfter       = 300 * time.Millisecond // a peer that knows more has had the time to tell
 	askAgain       = 10 * time.Second       // a question that got no answer on a living link

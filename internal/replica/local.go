@@ -71,8 +71,12 @@ func (m *Machine) observed(in Observed) {
 
 // take compares what was seen with the index and writes down what differs. False: the path waits for another first.
 func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
-	if r.Intent != nil && !seen.Attr.Same(r.Disk.Attr) && seen.Attr.SameContent(r.Intent.Attr) {
-		r.Disk, r.Intent = *r.Intent, nil // we died after the installation and before its answer
+	if r.Intent != nil {
+		// An intent explains the first look after it and no later one: what is found there then is an application's.
+		if !seen.Attr.Same(r.Disk.Attr) && seen.Attr.SameContent(r.Intent.Attr) {
+			r.Disk = *r.Intent // we died, or failed, after the installation and before its answer
+		}
+		r.Intent = nil
 		m.db.Put(r)
 	}
 	if seen.Attr.Same(r.Disk.Attr) {
@@ -227,11 +231,27 @@ func (m *Machine) retryDue() {
 			m.scan(true)
 			continue
 		}
-		if w := m.work[p]; w != nil && (w.phase == forRetry || w.phase == idle) {
+		w := m.work[p]
+		if w == nil && m.kept[p] > 0 {
+			m.removeKept(p)
+		}
+		if w != nil && (w.phase == forRetry || w.phase == idle) {
 			w.phase = idle
 			m.settle(p, w)
 		}
 	}
+}
+
+// removeKept tries again to remove a directory that should be gone.
+func (m *Machine) removeKept(p farm.Path) {
+	r, _ := m.db.Get(p)
+	if r.Disk.Type != farm.Dir || m.goal(r, &work{}).Type == farm.Dir {
+		delete(m.kept, p)
+		return
+	}
+	w := m.open(p)
+	w.walked = true
+	m.settle(p, w)
 }
 
 func due(at map[farm.Path]time.Time, now time.Time) []farm.Path {

@@ -46,10 +46,24 @@ func (m *Machine) goal(r farm.Record, w *work) reconcile.State {
 	if s.Type == farm.Dir || len(r.Known) == 0 {
 		return s
 	}
-	if w.full || m.awaited(r.Path) || r.Disk.Type == farm.Dir && m.db.Live(r.Path) {
+	if w.full || m.awaited(r.Path) || r.Disk.Type == farm.Dir && m.live(r.Path) {
 		return reconcile.Decide(r.Known, true)
 	}
 	return s
+}
+
+// live tells whether anything below dir keeps it a directory. The index knows which children have a living version; only
+// all versions of a child together tell whether it lives. That is asked seldom: of a directory that was deleted.
+func (m *Machine) live(dir farm.Path) bool {
+	if !m.db.Live(dir) {
+		return false
+	}
+	for r := range m.db.Under(dir) {
+		if r.Path.Parent() == dir && (r.Disk.Type != farm.Absent || reconcile.Decide(r.Known, false).Type != farm.Absent) {
+			return true
+		}
+	}
+	return false
 }
 
 // satisfied tells whether the disk is as it should be, as far as its file system can represent that.
@@ -146,7 +160,8 @@ func (m *Machine) done(w *work, in farm.Installed) {
 		m.raise(farm.EventFileBlocked, farm.Healed, r.Path, "installed after all", "", nil)
 	}
 	m.inline -= len(w.content)
-	w.tries, w.walked, w.content = 0, false, nil
+	w.tries, w.walked, w.full, w.content = 0, false, false, nil
+	delete(m.kept, r.Path)
 	fields := map[string]string{"type": r.Disk.Type.String(), "from": string(r.Disk.Content.Dot.Actor.Member)}
 	if !w.sent.IsZero() {
 		fields["millis"] = strconv.FormatFloat(float64(m.now.Sub(w.sent))/float64(time.Millisecond), 'f', 1, 64)
@@ -161,10 +176,15 @@ func (m *Machine) done(w *work, in farm.Installed) {
 }
 
 // notEmpty deals with a directory that should go but holds what the index does not know: look once what it is; if it
-// turns out to be replicated, it keeps the directory alive; if not (an excluded file), the directory stays here.
+// turns out to be replicated, it keeps the directory alive; if not (an excluded file, or one that came and went while we
+// tried), the directory stays here, and is tried again less and less often.
 func (m *Machine) notEmpty(dir farm.Path, w *work) {
 	if w.walked {
 		w.full = true
+		m.kept[dir]++
+		if m.kept[dir] > 1 {
+			return
+		}
 		m.raise(farm.EventFileBlocked, farm.Warning, dir, "directory was deleted elsewhere and stays here: it holds files that are not replicated", "", nil)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tandem/internal/farm"
+	"tandem/internal/reconcile"
 )
 
 // phase is what a path is going through.
@@ -51,6 +52,9 @@ func (m *Machine) open(p farm.Path) *work {
 func (m *Machine) close(p farm.Path, w *work) {
 	delete(m.work, p)
 	delete(m.retries, p)
+	if w.full {
+		m.retries[p] = m.now.Add(min(maxRetry<<min(m.kept[p]-1, 16), maxKept))
+	}
 	m.inline -= len(w.content)
 	m.release(w)
 	m.passBarriers(p)
@@ -89,19 +93,9 @@ func (m *Machine) wakeParent(parent farm.Path) {
 		}
 		return
 	}
-	if r, ok := m.db.Get(parent); ok && r.Disk.Type == farm.Dir && !livesAsDir(r) {
+	if r, ok := m.db.Get(parent); ok && r.Disk.Type == farm.Dir && reconcile.Decide(r.Known, false).Type != farm.Dir {
 		m.settle(parent, m.open(parent))
 	}
-}
-
-// livesAsDir tells whether a version of the path itself says that it is a directory.
-func livesAsDir(r farm.Record) bool {
-	for _, e := range r.Known {
-		if e.Type == farm.Dir {
-			return true
-		}
-	}
-	return false
 }
 
 // await makes p wait for its parent.
