@@ -23,6 +23,7 @@ type writer struct {
 	n       *node
 	path    farm.Path
 	handle  *vfs.Handle
+	part    string // what it has written so far
 	content string // what it will have written when it closes
 	doomed  bool   // another application took the name away: what is written goes nowhere, knowingly
 }
@@ -179,7 +180,7 @@ func (n *node) startWriting(p farm.Path) {
 	n.must(h.Append([]byte(part)))
 	n.f.oracle.partial[value{p, ""}] = true
 	n.f.oracle.partial[value{p, part}] = true
-	n.writer = &writer{n: n, path: p, handle: h, content: part + "!"}
+	n.writer = &writer{n: n, path: p, handle: h, part: part, content: part + "!"}
 	n.f.logf("%s: open %s %s", n.id, p, part)
 	n.notice(p)
 }
@@ -311,5 +312,11 @@ func (f *sim) closeHandles() {
 	}
 }
 
-// loseHandles is what a power cut does to open files.
-func (n *node) loseHandles() { n.writer = nil }
+// loseHandles is what a power cut does to open files. What had been written by then may be found on disk: nobody can tell
+// it from an edit.
+func (n *node) loseHandles() {
+	if w := n.writer; w != nil {
+		n.f.oracle.excused[value{w.path, w.part}] = true
+		n.writer = nil
+	}
+}

@@ -98,7 +98,7 @@ func (o *oracle) check() error {
 		switch {
 		case !o.closed[v] && !o.partial[v]:
 			return fmt.Errorf("I4: %q at %s was never written there", content, p)
-		case o.over[v] && !o.touched[v] && !o.excused[v]:
+		case o.over[v] && !o.excused[v]:
 			return fmt.Errorf("I5: %q at %s was overwritten or deleted and is back", content, p)
 		}
 	}
