@@ -171,6 +171,7 @@ func (p *printer) event(e farm.Event) {
 	case e.ID == farm.EventFileInstalled && !e.Folder.Own():
 		p.line(line{Event: "file", Member: e.Member, From: e.Fields["from"], Path: e.Subject, Millis: e.Fields["millis"]},
 			"%s -> %s  %s  %s ms", e.Fields["from"], e.Member, e.Subject, e.Fields["millis"])
+	case e.ID == farm.EventConfigLive && e.Fields["millis"] == "": // at a start
 	case e.ID == farm.EventConfigLive:
 		p.line(line{Event: "config", Member: e.Member, From: e.Fields["author"], Millis: e.Fields["millis"], Text: e.Message},
 			"%s: configuration by %s is live, %s ms after it was saved", e.Member, e.Fields["author"], e.Fields["millis"])

@@ -19,6 +19,7 @@ var (
 	ErrTokenWrong   = errors.New("the token is wrong")
 	ErrTokenUsed    = errors.New("the token has been used")
 	ErrTokenExpired = errors.New("the token has expired")
+	ErrTokenName    = errors.New("the token was made for a member of another name")
 )
 
 const (
@@ -34,11 +35,12 @@ type Invite struct {
 
 // invite is a row of the store.
 type invite struct {
-	ID      string      `json:"id"`
-	Hash    string      `json:"hash"` // SHA-256 of the secret, which has 160 random bits: nothing slower is needed
-	Roles   []farm.Role `json:"roles"`
-	Expires time.Time   `json:"expires"`
-	Used    *time.Time  `json:"used,omitempty"`
+	ID      string        `json:"id"`
+	Hash    string        `json:"hash"`           // SHA-256 of the secret, which has 160 random bits: nothing slower is needed
+	Name    farm.MemberID `json:"name,omitempty"` // the only one that may join with it; empty: any
+	Roles   []farm.Role   `json:"roles"`
+	Expires time.Time     `json:"expires"`
+	Used    *time.Time    `json:"used,omitempty"`
 }
 
 func (v invite) dead(now time.Time) bool { return v.Used != nil || now.After(v.Expires) }
@@ -57,8 +59,8 @@ func NewInvites(file string, id *Identity) *Invites {
 }
 
 // Create makes an invite for one member with the roles, valid for ttl, and returns its token. addresses are where the
-// new member finds this one, as host:port. Errors: farm.Invalid, farm.Full if too many invites are open.
-func (s *Invites) Create(ttl time.Duration, roles []farm.Role, addresses []string) (string, error) {
+// new member finds this one, as host:port. A name binds it to a member of that name. Errors: farm.Invalid, farm.Full if too many invites are open.
+func (s *Invites) Create(ttl time.Duration, roles []farm.Role, name farm.MemberID, addresses []string) (string, error) {
 	const op = "invite"
 	if err := checkAddresses(addresses); err != nil {
 		return "", &farm.Error{Op: op, Kind: farm.Invalid, Err: err}
@@ -81,16 +83,16 @@ func (s *Invites) Create(ttl time.Duration, roles []farm.Role, addresses []strin
 	if len(list) >= maxInvites {
 		return "", farm.Errorf(op, "", farm.Full, "%d invites are kept already", len(list))
 	}
-	list = append(list, invite{ID: t.ID, Hash: hashOf(t.Secret), Roles: roles, Expires: s.now().Add(ttl)})
+	list = append(list, invite{ID: t.ID, Hash: hashOf(t.Secret), Name: name, Roles: roles, Expires: s.now().Add(ttl)})
 	if err := s.save(list); err != nil {
 		return "", err
 	}
 	return t.String(), nil
 }
 
-// Redeem uses up the invite with the secret. Error farm.Denied with ErrTokenWrong, ErrTokenUsed or ErrTokenExpired;
-// a wrong secret does not use it up.
-func (s *Invites) Redeem(id string, secret []byte) (Invite, error) {
+// Redeem uses up the invite with the secret, for a member of the name. Error farm.Denied with ErrTokenWrong, ErrTokenUsed,
+// ErrTokenExpired or ErrTokenName; a wrong secret or name does not use it up.
+func (s *Invites) Redeem(id string, secret []byte, name farm.MemberID) (Invite, error) {
 	denied := func(why error) (Invite, error) {
 		return Invite{}, &farm.Error{Op: "redeem token", Kind: farm.Denied, Err: why,
 			Next: "make a new one with `tandem invite`"}
@@ -116,6 +118,8 @@ func (s *Invites) Redeem(id string, secret []byte) (Invite, error) {
 		return denied(ErrTokenUsed)
 	case now.After(v.Expires):
 		return denied(ErrTokenExpired)
+	case v.Name != "" && v.Name != name:
+		return denied(ErrTokenName)
 	default:
 		v.Used = &now
 	}

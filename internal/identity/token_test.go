@@ -20,7 +20,7 @@ func newInvites(t *testing.T) (*Invites, *testClock) {
 
 func invited(t *testing.T, s *Invites, ttl time.Duration) Token {
 	t.Helper()
-	text, err := s.Create(ttl, []farm.Role{farm.RoleNode}, []string{"10.0.0.1:7443", "[fd00::1]:7443"})
+	text, err := s.Create(ttl, []farm.Role{farm.RoleNode}, "", []string{"10.0.0.1:7443", "[fd00::1]:7443"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func FuzzParseToken(f *testing.F) {
 func TestRedeem(t *testing.T) {
 	s, c := newInvites(t)
 	used, open, old := invited(t, s, time.Hour), invited(t, s, 3*time.Hour), invited(t, s, time.Hour)
-	got, err := s.Redeem(used.ID, used.Secret)
+	got, err := s.Redeem(used.ID, used.Secret, "web2")
 	if err != nil || len(got.Roles) != 1 || got.Roles[0] != farm.RoleNode {
 		t.Fatal(got, err)
 	}
@@ -99,7 +99,7 @@ func TestRedeem(t *testing.T) {
 	wrong[0] ^= 1
 	check := func(name, id string, secret []byte, want error) {
 		t.Helper()
-		_, err := s.Redeem(id, secret)
+		_, err := s.Redeem(id, secret, "web2")
 		if want == nil && err != nil || want != nil && (!errors.Is(err, want) || farm.KindOf(err) != farm.Denied) {
 			t.Errorf("%s: got %v, want %v", name, err, want)
 		}
@@ -117,6 +117,24 @@ func TestRedeem(t *testing.T) {
 	check("forgotten after a month", used.ID, used.Secret, ErrTokenWrong)
 }
 
+func TestRedeemIsForTheNameItWasMadeFor(t *testing.T) {
+	s, _ := newInvites(t)
+	text, err := s.Create(time.Hour, []farm.Role{farm.RoleEdge}, "edge1", []string{"web1:7443"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := ParseToken(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Redeem(tok.ID, tok.Secret, "web9"); !errors.Is(err, ErrTokenName) || farm.KindOf(err) != farm.Denied {
+		t.Errorf("another name: %v", err)
+	}
+	if _, err := s.Redeem(tok.ID, tok.Secret, "edge1"); err != nil {
+		t.Errorf("its own name, after another tried: %v", err)
+	}
+}
+
 func TestRedeemOnceUnderConcurrency(t *testing.T) {
 	s, _ := newInvites(t)
 	tok := invited(t, s, time.Hour)
@@ -124,7 +142,7 @@ func TestRedeemOnceUnderConcurrency(t *testing.T) {
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {
-			if _, err := s.Redeem(tok.ID, tok.Secret); err == nil {
+			if _, err := s.Redeem(tok.ID, tok.Secret, "web2"); err == nil {
 				ok.Add(1)
 			}
 		})
@@ -148,7 +166,7 @@ func TestStoreHoldsNoSecret(t *testing.T) {
 	if err := os.Chmod(s.file, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Redeem(tok.ID, tok.Secret); farm.KindOf(err) != farm.Denied {
+	if _, err := s.Redeem(tok.ID, tok.Secret, "web2"); farm.KindOf(err) != farm.Denied {
 		t.Errorf("a store that others can read: %v", err)
 	}
 }
@@ -163,7 +181,7 @@ func TestStoreIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	create := func() error {
-		_, err := s.Create(time.Hour, []farm.Role{farm.RoleEdge}, []string{"a:1"})
+		_, err := s.Create(time.Hour, []farm.Role{farm.RoleEdge}, "", []string{"a:1"})
 		return err
 	}
 	if err := create(); farm.KindOf(err) != farm.Full {
@@ -178,10 +196,10 @@ func TestStoreIsBounded(t *testing.T) {
 func TestCreateRefuses(t *testing.T) {
 	s, _ := newInvites(t)
 	for name, call := range map[string]func() (string, error){
-		"no address":  func() (string, error) { return s.Create(time.Hour, []farm.Role{farm.RoleNode}, nil) },
-		"bad address": func() (string, error) { return s.Create(time.Hour, []farm.Role{farm.RoleNode}, []string{"web1"}) },
-		"no role":     func() (string, error) { return s.Create(time.Hour, nil, []string{"a:1"}) },
-		"no time":     func() (string, error) { return s.Create(0, []farm.Role{farm.RoleNode}, []string{"a:1"}) },
+		"no address":  func() (string, error) { return s.Create(time.Hour, []farm.Role{farm.RoleNode}, "", nil) },
+		"bad address": func() (string, error) { return s.Create(time.Hour, []farm.Role{farm.RoleNode}, "", []string{"web1"}) },
+		"no role":     func() (string, error) { return s.Create(time.Hour, nil, "", []string{"a:1"}) },
+		"no time":     func() (string, error) { return s.Create(0, []farm.Role{farm.RoleNode}, "", []string{"a:1"}) },
 	} {
 		if _, err := call(); farm.KindOf(err) != farm.Invalid {
 			t.Errorf("%s: %v", name, err)

@@ -135,11 +135,11 @@ func (m *Member) Invite(_ context.Context, req control.InviteRequest) (control.I
 	if !ok {
 		return control.Invite{}, farm.Errorf("invite", string(m.self), farm.Conflict, "this member is not in farm.toml")
 	}
-	token, err := m.invites.Create(ttl, req.Roles, m.reachable(me))
+	token, err := m.invites.Create(ttl, req.Roles, req.Name, m.reachable(me))
 	if err != nil {
 		return control.Invite{}, err
 	}
-	return control.Invite{Token: token, Roles: req.Roles, Expires: time.Now().Add(ttl)}, nil
+	return control.Invite{Token: token, Name: req.Name, Roles: req.Roles, Expires: time.Now().Add(ttl)}, nil
 }
 
 // reachable are the addresses at which a new member may find this one, the configured one first.

@@ -172,7 +172,7 @@ name = %q
 
 // Join implements peer.Joiner: it lets the owner of a good token in.
 func (m *Member) Join(ctx context.Context, remote string, q wire.JoinRequest) (wire.JoinReply, error) {
-	inv, err := m.invites.Redeem(q.Token, q.Secret)
+	inv, err := m.invites.Redeem(q.Token, q.Secret, q.Name)
 	if err != nil {
 		return wire.JoinReply{}, err
 	}

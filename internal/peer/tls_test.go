@@ -199,7 +199,7 @@ type joiner struct {
 }
 
 func (j joiner) Join(_ context.Context, _ string, q wire.JoinRequest) (wire.JoinReply, error) {
-	if _, err := j.Redeem(q.Token, q.Secret); err != nil {
+	if _, err := j.Redeem(q.Token, q.Secret, q.Name); err != nil {
 		return wire.JoinReply{}, err
 	}
 	der, err := j.Issue(q.CSR, q.Name)
@@ -222,7 +222,7 @@ func TestJoin(t *testing.T) {
 	invites := identity.NewInvites(filepath.Join(t.TempDir(), "invites.json"), w.ca)
 	founder := peertest.Start(t, w, peer.Config{Self: "founder", Joiner: joiner{w.ca, invites}})
 	token := func(ttl time.Duration, addresses ...string) identity.Token {
-		text, err := invites.Create(ttl, []farm.Role{farm.RoleNode}, addresses)
+		text, err := invites.Create(ttl, []farm.Role{farm.RoleNode}, "", addresses)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -210,11 +210,11 @@ func (r *Reloader) commit(rev config.Revision, p *prepared) {
 		s.verdict = farm.Verdict{Revision: rev.Digest, Wanted: rev.Digest, Sites: sites}
 	})
 	if was.live.Digest != rev.Digest {
-		r.event(farm.EventConfigLive, farm.Info, rev.Digest.Short(), "", map[string]string{
-			"revision": rev.Digest.String(),
-			"author":   string(rev.Author),
-			"millis":   strconv.Itoa(int(r.cfg.Now().Sub(rev.Time.Wall()) / time.Millisecond)),
-		}, "revision %s of %s is live: %s", rev.Digest.Short(), rev.Author, rev.Message)
+		fields := map[string]string{"revision": rev.Digest.String(), "author": string(rev.Author)}
+		if !was.live.Digest.IsZero() { // at a start it says nothing, how old a revision is
+			fields["millis"] = strconv.Itoa(int(r.cfg.Now().Sub(rev.Time.Wall()) / time.Millisecond))
+		}
+		r.event(farm.EventConfigLive, farm.Info, rev.Digest.Short(), "", fields, "revision %s of %s is live: %s", rev.Digest.Short(), rev.Author, rev.Message)
 		if err := r.keepLive(rev); err != nil {
 			r.cfg.Log.Error("the last good revision can't be kept", "err", err)
 		}
