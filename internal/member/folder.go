@@ -42,6 +42,7 @@ type folder struct {
 	scanner *scan.Scanner
 	runner  *replica.Runner
 	noticed chan replica.Noticed
+	ctx     context.Context // ends when it stops
 	stop    context.CancelFunc
 	done    chan struct{}
 
@@ -52,22 +53,26 @@ type folder struct {
 // openFolder opens all that the folder stands on. Seeding: others hold it, and what is on disk here is not trusted if
 // the index is new.
 func (m *Member) openFolder(spec folderSpec, seeding bool) (_ *folder, err error) {
-	if err := os.MkdirAll(spec.root, 0o755); err != nil {
-		return nil, &farm.Error{Op: "make folder", Path: spec.root, Kind: kindOf(err), Err: err}
-	}
 	f := &folder{spec: spec, noticed: make(chan replica.Noticed), done: make(chan struct{}), introduced: map[farm.MemberID]bool{}}
 	defer func() {
 		if err != nil {
 			f.close()
 		}
 	}()
+	if f.index, err = m.openIndex(spec.id); err != nil {
+		return nil, err
+	}
+	entries, _ := f.index.Counts()
+	if err = checkRoot(spec.root, entries); err != nil {
+		return nil, err
+	}
+	if err = os.MkdirAll(spec.root, 0o755); err != nil {
+		return nil, &farm.Error{Op: "make folder", Path: spec.root, Kind: kindOf(err), Err: err}
+	}
 	if f.fs, err = vfs.Open(spec.root); err != nil {
 		return nil, err
 	}
 	if err = f.fs.Prepare(spec.id); err != nil {
-		return nil, err
-	}
-	if f.index, err = m.openIndex(spec.id); err != nil {
 		return nil, err
 	}
 	log := m.log.With("folder", spec.id)
@@ -158,6 +163,7 @@ func (f *folder) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return f.watcher.Run(ctx) })
 	g.Go(func() error { return f.translate(ctx) })
+	g.Go(func() error { return f.guard(ctx) })
 	g.Go(func() error { return f.runner.Run(ctx) })
 	return g.Wait()
 }
@@ -174,6 +180,14 @@ func (f *folder) translate(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// deliver gives the runner an input, unless the folder has stopped.
+func (f *folder) deliver(ctx context.Context, in replica.Input) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(f.ctx, cancel)()
+	f.runner.Deliver(ctx, in)
 }
 
 // Events implements replica.Watcher.

@@ -17,10 +17,18 @@ import (
 
 // folders is the set of folders that run on this member.
 type folders struct {
-	m      *Member
-	booted bool // a configuration has been applied in this daemon's life; apply's own
-	mu     sync.RWMutex
-	at     map[farm.FolderID]*folder
+	m *Member
+
+	applying sync.Mutex
+	booted   bool // a configuration has been applied in this daemon's life; under applying
+
+	mu  sync.RWMutex
+	at  map[farm.FolderID]*folder // that run
+	why map[farm.FolderID]string  // why one that should run does not
+}
+
+func newFolders(m *Member) *folders {
+	return &folders{m: m, at: map[farm.FolderID]*folder{}, why: map[farm.FolderID]string{}}
 }
 
 func (fs *folders) get(id farm.FolderID) *folder {
@@ -96,9 +104,12 @@ func (s folderSpec) same(t folderSpec) bool {
 	return s.root == t.root && slices.Equal(s.exclude, t.exclude) && s.watch == t.watch && s.audit == t.audit && s.preserve == t.preserve
 }
 
-// apply makes the running folders those of the configuration. A folder that can't be opened is an event, and stops
+// apply makes the running folders those of the live configuration. A folder that can't be opened is an event, and stops
 // none of the others.
-func (fs *folders) apply(c *config.Config) {
+func (fs *folders) apply() {
+	fs.applying.Lock()
+	defer fs.applying.Unlock()
+	c := fs.m.config()
 	want := map[farm.FolderID]folderSpec{}
 	for _, s := range fs.m.specs(c) {
 		want[s.id] = s
@@ -108,6 +119,7 @@ func (fs *folders) apply(c *config.Config) {
 			fs.end(f)
 		}
 	}
+	fs.forget(want)
 	for _, s := range fs.m.specs(c) {
 		f := fs.get(s.id)
 		if f == nil {
@@ -116,7 +128,7 @@ func (fs *folders) apply(c *config.Config) {
 			f = fs.begin(s, !fs.booted && len(holdersIn(c, s.id)) > 1)
 		}
 		if f != nil {
-			f.runner.Deliver(fs.m.ctx, replica.Holders{Members: holdersIn(c, s.id)})
+			f.deliver(fs.m.ctx, replica.Holders{Members: holdersIn(c, s.id)})
 			fs.introduce(f)
 		}
 	}
@@ -130,9 +142,9 @@ func (fs *folders) introduce(f *folder) {
 			continue
 		}
 		f.introduced[id] = true
-		f.runner.Deliver(fs.m.ctx, replica.PeerUp{Peer: id})
+		f.deliver(fs.m.ctx, replica.PeerUp{Peer: id})
 		if s, ok := fs.m.links.get(id).state.Folders[f.spec.id]; ok {
-			f.runner.Deliver(fs.m.ctx, replica.PeerState{Peer: id, State: s})
+			f.deliver(fs.m.ctx, replica.PeerState{Peer: id, State: s})
 		}
 	}
 }
@@ -141,21 +153,18 @@ func (fs *folders) begin(s folderSpec, others bool) *folder {
 	m := fs.m
 	f, err := m.openFolder(s, others)
 	if err != nil {
-		m.sink(farm.Event{ID: farm.EventFolderHalted, Severity: farm.Fault, Folder: s.id, Subject: string(s.id),
-			Message: "can't be opened: " + err.Error(), Next: "see that " + s.root + " is there, on a disk that can be written"})
+		fs.halt(s, "can't be opened: "+err.Error())
 		return nil
 	}
-	ctx, stop := context.WithCancel(m.ctx)
-	f.stop = stop
-	fs.mu.Lock()
-	fs.at[s.id] = f
-	fs.mu.Unlock()
+	f.ctx, f.stop = context.WithCancel(m.ctx)
+	fs.start(f)
 	m.group.Go(func() error {
 		defer close(f.done)
-		if err := f.run(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			m.sink(farm.Event{ID: farm.EventFolderHalted, Severity: farm.Fault, Folder: s.id, Subject: string(s.id),
-				Message: "stopped: " + err.Error(), Next: "mend the cause and restart the member: systemctl restart tandem"})
-			f.err = err
+		err := f.run(f.ctx)
+		f.stop() // nobody waits for it any more
+		if err != nil && !errors.Is(err, context.Canceled) {
+			fs.remove(f)
+			fs.halt(s, err.Error())
 		} else {
 			f.finish(m.log)
 		}
@@ -169,8 +178,5 @@ func (fs *folders) begin(s folderSpec, others bool) *folder {
 func (fs *folders) end(f *folder) {
 	f.stop()
 	<-f.done
-	fs.mu.Lock()
-	delete(fs.at, f.spec.id)
-	fs.mu.Unlock()
-	fs.m.dropFolder(f.spec.id)
+	fs.remove(f)
 }

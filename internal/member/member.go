@@ -101,7 +101,7 @@ func build(o RunOptions) (*Member, error) {
 	}); err != nil {
 		return nil, err
 	}
-	m.folders = &folders{m: m, at: map[farm.FolderID]*folder{}}
+	m.folders = newFolders(m)
 	m.own = &ownState{state: farm.MemberState{Member: m.self, Version: m.version}}
 	trust := identity.Trust{ID: m.identity, Keys: m.key}
 	m.hub = peer.New(peer.Config{

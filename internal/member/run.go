@@ -43,6 +43,7 @@ func (m *Member) run(parent context.Context, ready func()) error {
 	visitors := &http.Server{Handler: http.HandlerFunc(m.serveFarm), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute}
 	m.group.Go(func() error { return m.hub.Run(m.ctx) })
 	m.group.Go(func() error { return m.reload.Run(m.ctx) })
+	m.group.Go(func() error { return m.folders.mend(m.ctx) })
 	m.group.Go(func() error { return m.watchConfig(m.ctx) })
 	m.group.Go(func() error { return m.shell.Run(m.ctx) })
 	m.group.Go(func() error { return m.edge.Run(m.ctx) })

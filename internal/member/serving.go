@@ -51,7 +51,7 @@ func (p *prepared) Commit() {
 		}
 	}
 	m.hub.SetMembers(others)
-	m.folders.apply(c)
+	m.folders.apply()
 	m.journal.Keep(c.Events.Keep)
 	p.sites.Commit()
 	m.serveEdge(c, me)

@@ -71,7 +71,7 @@ func (m *Member) folderStatus(c *config.Config) []control.Folder {
 		f := m.folders.get(spec.id)
 		if f == nil {
 			list = append(list, control.Folder{ID: spec.id, Path: spec.root, State: control.FolderHalted, Peers: []control.FolderPeer{},
-				Reason: "it could not be opened, see tandem events"})
+				Reason: m.folders.reason(spec.id)})
 			continue
 		}
 		list = append(list, m.oneFolder(f))
@@ -87,13 +87,7 @@ func (m *Member) oneFolder(f *folder) control.Folder {
 		ID: f.spec.id, Path: f.spec.root, State: control.FolderLive, Watch: string(mode), Entries: entries, Bytes: bytes,
 		Waiting: s.Waiting, Applied: s.Applied, Durable: s.Durable, Peers: []control.FolderPeer{},
 	}
-	select {
-	case <-f.done:
-		cf.State, cf.Reason = control.FolderHalted, "it stopped, see tandem events"
-	default:
-	}
 	switch {
-	case cf.State == control.FolderHalted:
 	case sum.Seeding:
 		cf.State, cf.Reason = control.FolderScanning, "it is being seeded"
 	case !sum.Trusted:

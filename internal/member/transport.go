@@ -59,7 +59,7 @@ func (m *Member) Up(id farm.MemberID, hello wire.Hello) {
 	m.links.set(id, true, hello.Version, nil)
 	m.edge.Link(id, true)
 	for _, f := range m.folders.heldBy(id) {
-		f.runner.Deliver(m.ctx, replica.PeerUp{Peer: id})
+		f.deliver(m.ctx, replica.PeerUp{Peer: id})
 	}
 }
 
@@ -68,7 +68,7 @@ func (m *Member) Down(id farm.MemberID, reason error) {
 	m.links.set(id, false, "", reason)
 	m.edge.Link(id, false)
 	for _, f := range m.folders.heldBy(id) {
-		f.runner.Deliver(m.ctx, replica.PeerDown{Peer: id})
+		f.deliver(m.ctx, replica.PeerDown{Peer: id})
 	}
 }
 
@@ -98,7 +98,7 @@ func (m *Member) Receive(ctx context.Context, from farm.MemberID, msg wire.Messa
 // deliver gives an input to the folder, if both this member and the sender hold it.
 func (m *Member) deliver(ctx context.Context, from farm.MemberID, id farm.FolderID, in replica.Input) {
 	if f := m.folders.get(id); f != nil && m.holds(from, id) {
-		f.runner.Deliver(ctx, in)
+		f.deliver(ctx, in)
 	}
 }
 

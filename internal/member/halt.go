@@ -1,0 +1,127 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tandem/internal/farm"
+)
+
+const (
+	rootCheck = time.Second     // between looks whether a folder's root is still the one that was opened
+	mendEvery = 2 * time.Second // between attempts to open a folder that is halted
+)
+
+// errNoRoot says that the folder was replicated before and that what is at its path now was not. To go on would delete
+// everywhere what is missing here.
+var errNoRoot = errors.New("the directory is not the one that was replicated: it is missing, or has no " + farm.PrivateDir + " in it")
+
+// checkRoot refuses a root without our private area where the index says that there are files.
+func checkRoot(root string, entries int64) error {
+	if entries == 0 {
+		return nil
+	}
+	if _, err := os.Lstat(filepath.Join(root, farm.PrivateDir)); err != nil {
+		return &farm.Error{Op: "check root", Path: root, Kind: farm.Conflict, Err: errNoRoot}
+	}
+	return nil
+}
+
+// guard ends the folder when its root is gone or has become another directory.
+func (f *folder) guard(ctx context.Context) error {
+	t := time.NewTicker(rootCheck)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+			if err := f.fs.CheckRoot(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// start makes the folder one of those that run. If it was halted, that is over.
+func (fs *folders) start(f *folder) {
+	id := f.spec.id
+	fs.mu.Lock()
+	fs.at[id] = f
+	_, was := fs.why[id]
+	delete(fs.why, id)
+	fs.mu.Unlock()
+	if was {
+		fs.m.sink(farm.Event{ID: farm.EventFolderHalted, Severity: farm.Healed, Folder: id, Subject: string(id), Message: "goes on"})
+	}
+}
+
+// remove takes the folder out of those that run, unless another has taken its place.
+func (fs *folders) remove(f *folder) {
+	fs.mu.Lock()
+	mine := fs.at[f.spec.id] == f
+	if mine {
+		delete(fs.at, f.spec.id)
+	}
+	fs.mu.Unlock()
+	if mine {
+		fs.m.dropFolder(f.spec.id)
+	}
+}
+
+// halt remembers why a folder does not run, and tells it once.
+func (fs *folders) halt(s folderSpec, why string) {
+	fs.mu.Lock()
+	_, told := fs.why[s.id]
+	fs.why[s.id] = why
+	fs.mu.Unlock()
+	if told {
+		return
+	}
+	fs.m.sink(farm.Event{ID: farm.EventFolderHalted, Severity: farm.Fault, Folder: s.id, Subject: string(s.id), Message: why,
+		Next: "bring " + s.root + " back and it goes on by itself; or, to fetch it anew from the others, stop the member and remove " +
+			fs.m.paths.index(s.id)})
+}
+
+// forget drops the reasons of folders that this member does not hold any more.
+func (fs *folders) forget(want map[farm.FolderID]folderSpec) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	for id := range fs.why {
+		if _, ok := want[id]; !ok {
+			delete(fs.why, id)
+		}
+	}
+}
+
+// reason is why the folder does not run.
+func (fs *folders) reason(id farm.FolderID) string {
+	fs.mu.RLock()
+	defer fs.mu.RUnlock()
+	if why := fs.why[id]; why != "" {
+		return why
+	}
+	return "it is being opened"
+}
+
+// mend tries to open what is halted, until ctx ends.
+func (fs *folders) mend(ctx context.Context) error {
+	t := time.NewTicker(mendEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+			fs.mu.RLock()
+			halted := len(fs.why) > 0
+			fs.mu.RUnlock()
+			if halted {
+				fs.apply()
+			}
+		}
+	}
+}
