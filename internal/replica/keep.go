@@ -23,9 +23,16 @@ func (m *Machine) tick() {
 func (m *Machine) synced(in Synced) {
 	m.syncing = false
 	if in.Err != nil {
-		m.raise(farm.EventFileBlocked, farm.Fault, farm.Path{}, "sync failed, nothing is acknowledged as durable: "+in.Err.Error(),
-			"check the disk", nil)
+		if !m.badSync {
+			m.raise(farm.EventFileBlocked, farm.Fault, farm.Path{}, "sync failed, nothing is acknowledged as durable: "+in.Err.Error(),
+				"check the disk", nil)
+		}
+		m.badSync = true
 		return
+	}
+	if m.badSync {
+		m.badSync = false
+		m.raise(farm.EventFileBlocked, farm.Healed, farm.Path{}, "sync works again", "", nil)
 	}
 	m.meta.Durable = m.meta.Durable.Join(in.Upto)
 	m.putMeta()

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"time"
 
 	"tandem/internal/farm"
@@ -43,6 +44,10 @@ func (m *Machine) observed(in Observed) {
 		case farm.Unstable:
 			w.dirty, w.tries = true, 0
 			m.later(in.Path, w, unstableRetry)
+			var hint interface{ RetryAt() time.Time }
+			if errors.As(in.Err, &hint) { // whoever looked knows when it may be quiet
+				m.retries[in.Path] = hint.RetryAt()
+			}
 			m.passBarriers(in.Path)
 			return
 		case farm.Unsupported: // neither file, directory nor symlink: for the farm, nothing is there

@@ -40,6 +40,7 @@ type Machine struct {
 	holders  []farm.MemberID
 
 	syncing   bool
+	badSync   bool // the last one failed
 	lastSync  time.Time
 	lastSweep time.Time
 

@@ -128,6 +128,25 @@ func (m *Machine) peerUp(id farm.MemberID) {
 	}
 }
 
+// haveSource tries again those whose content nobody had, and of which the peer now has a version on disk that it did not
+// have before.
+func (m *Machine) haveSource(before, now farm.Vector) {
+	if before.CoversAll(now) {
+		return
+	}
+	for path, w := range m.work {
+		if w.phase != forRetry || !w.noSource {
+			continue
+		}
+		r, _ := m.db.Get(path)
+		for _, e := range r.Known {
+			if dot := e.Version.Content.Dot; now.Covers(dot) && !before.Covers(dot) {
+				m.retries[path] = m.now
+			}
+		}
+	}
+}
+
 func (m *Machine) ask(id farm.MemberID, p *peer) {
 	p.asked, p.aheadSince = m.now, zeroTime
 	m.emit(Want{To: id, Known: m.meta.Known})
@@ -138,6 +157,7 @@ func (m *Machine) peerState(id farm.MemberID, s farm.FolderState) {
 	if p.linked && p.state.Actor != s.Actor { // it has begun (anew) to hold the folder: earlier questions went nowhere
 		defer m.ask(id, p)
 	}
+	m.haveSource(p.state.Applied, s.Applied)
 	p.state = s
 	if seen := s.Known.At(m.meta.Actor); seen > m.meta.Seq {
 		m.newEpoch("member " + string(id) + " knows changes of ours that we do not: the index was set back")

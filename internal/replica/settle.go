@@ -121,6 +121,7 @@ func (m *Machine) installed(in farm.Installed) {
 		return
 	}
 	w.phase = idle
+	w.noSource = in.Outcome == farm.NoSource
 	m.flying--
 	switch in.Outcome {
 	case farm.Done:

@@ -29,6 +29,7 @@ type work struct {
 	gone       int    // children of a vanished directory that are still to be looked at
 	tellParent bool   // this is one of those
 	tries      int    // failures in a row
+	noSource   bool   // the last of them was that nobody had the content
 	content    []byte // inline content of digest
 	digest     farm.Digest
 	sent       time.Time // when the origin saw the change

@@ -1,0 +1,316 @@
+package replica_test
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"tandem/internal/farm"
+	"tandem/internal/replica"
+)
+
+// rig is a farm in memory: real machines on the simplest disks and wires that do. Nothing happens by itself: a script
+// says what applications do, when messages arrive and when time passes.
+type rig struct {
+	now   time.Time
+	nodes []*node
+	cut   map[[2]farm.MemberID]bool
+	wires map[[2]farm.MemberID][]replica.Input
+	drop  map[[2]farm.MemberID]int // pushes that will be lost
+	out   strings.Builder
+}
+
+// node is one member. Its disk holds attributes alone: a content's digest is the content.
+type node struct {
+	rig     *rig
+	id      farm.MemberID
+	machine *replica.Machine
+	disk    map[farm.Path]farm.Attr
+	ino     map[farm.Path]uint64
+	lastIno uint64
+	cat     catalogue
+	saved   *catalogue
+	kept    []farm.Entry
+	jobs    []func()
+	held    bool // answers of workers wait
+	fails   map[farm.Path]int
+	badSync bool
+	told    farm.FolderState
+}
+
+// catalogue is an index in memory.
+type catalogue struct {
+	records map[farm.Path]farm.Record
+	meta    farm.Meta
+}
+
+func (c *catalogue) Get(p farm.Path) (farm.Record, bool) { r, ok := c.records[p]; return r, ok }
+func (c *catalogue) Put(r farm.Record)                   { c.records[r.Path] = r }
+func (c *catalogue) Drop(p farm.Path)                    { delete(c.records, p) }
+func (c *catalogue) SetMeta(m farm.Meta)                 { c.meta = m }
+
+func (c *catalogue) Live(dir farm.Path) bool {
+	for p, r := range c.records {
+		alive := func(e farm.Entry) bool { return e.Type != farm.Absent }
+		if p != dir && p.Parent() == dir && (r.Disk.Type != farm.Absent || slices.ContainsFunc(r.Known, alive)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *catalogue) Under(dir farm.Path) iter.Seq[farm.Record] {
+	return func(yield func(farm.Record) bool) {
+		for _, p := range slices.SortedFunc(maps.Keys(c.records), farm.Path.Compare) {
+			if p.Under(dir) && !yield(c.records[p]) {
+				return
+			}
+		}
+	}
+}
+
+func newRig() *rig {
+	return &rig{now: time.UnixMilli(1_000_000), cut: map[[2]farm.MemberID]bool{}, wires: map[[2]farm.MemberID][]replica.Input{},
+		drop: map[[2]farm.MemberID]int{}}
+}
+
+func (g *rig) add(id farm.MemberID) *node {
+	n := &node{rig: g, id: id, disk: map[farm.Path]farm.Attr{}, ino: map[farm.Path]uint64{}, fails: map[farm.Path]int{}}
+	n.cat = catalogue{records: map[farm.Path]farm.Record{}, meta: farm.Meta{Actor: farm.Actor{Member: id, Epoch: 1}}}
+	g.nodes = append(g.nodes, n)
+	return n
+}
+
+func (n *node) start(seeding bool) {
+	n.jobs = nil
+	n.machine = replica.New(replica.Config{Folder: "shop", Meta: n.cat.meta, Seeding: seeding}, &n.cat)
+	n.step(replica.Start{})
+	for _, o := range n.rig.nodes {
+		n.rig.link(n, o)
+	}
+}
+
+// link makes a session, unless one of the two is down or cut off.
+func (g *rig) link(a, b *node) {
+	if a == b || a.machine == nil || b.machine == nil || g.cut[pair(a, b)] {
+		return
+	}
+	for _, w := range [][2]*node{{a, b}, {b, a}} {
+		g.wires[[2]farm.MemberID{w[0].id, w[1].id}] = []replica.Input{replica.PeerState{Peer: w[0].id, State: w[0].machine.State()}}
+		w[0].step(replica.PeerUp{Peer: w[1].id})
+	}
+}
+
+func (g *rig) unlink(a, b *node) {
+	delete(g.wires, [2]farm.MemberID{a.id, b.id})
+	delete(g.wires, [2]farm.MemberID{b.id, a.id})
+	for _, w := range [][2]*node{{a, b}, {b, a}} {
+		if w[0].machine != nil {
+			w[0].step(replica.PeerDown{Peer: w[1].id})
+		}
+	}
+}
+
+func pair(a, b *node) [2]farm.MemberID { return [2]farm.MemberID{min(a.id, b.id), max(a.id, b.id)} }
+
+func (g *rig) linked(n *node) (others []*node) {
+	for _, o := range g.nodes {
+		if o != n && o.machine != nil && !g.cut[pair(n, o)] {
+			others = append(others, o)
+		}
+	}
+	return others
+}
+
+func (g *rig) send(from, to farm.MemberID, in replica.Input) {
+	g.wires[[2]farm.MemberID{from, to}] = append(g.wires[[2]farm.MemberID{from, to}], in)
+}
+
+func (n *node) logf(format string, args ...any) {
+	fmt.Fprintf(&n.rig.out, "%s: "+format+"\n", append([]any{n.id}, args...)...)
+}
+
+func (n *node) step(in replica.Input) {
+	for _, e := range n.machine.Step(n.rig.now, in) {
+		n.execute(e)
+	}
+}
+
+func (n *node) execute(e replica.Effect) {
+	later := func(do func()) { n.jobs = append(n.jobs, do) }
+	switch e := e.(type) {
+	case replica.Examine:
+		seen := n.look(e.Path)
+		later(func() { n.step(replica.Observed{Path: e.Path, Seen: seen}) })
+	case replica.Walk:
+		later(func() {
+			n.step(replica.Dirty{Paths: n.differ(e.Dir)})
+			n.step(replica.Walked{ID: e.ID, Dir: e.Dir})
+		})
+	case replica.Install:
+		later(func() {
+			in := n.install(e.Plan)
+			n.logf("install %s: %s", describe(e.Plan.Path, e.Plan.Want), in.Outcome)
+			n.step(replica.Installed{Installed: in})
+		})
+	case replica.Push:
+		n.logf("push %s as %d", describe(e.Change.Entry.Path, e.Change.Entry.Attr), e.Change.Entry.Version.Dot.Seq)
+		for _, o := range n.rig.linked(n) {
+			if w := [2]farm.MemberID{n.id, o.id}; n.rig.drop[w] > 0 {
+				n.rig.drop[w]--
+				continue
+			}
+			n.rig.send(n.id, o.id, replica.Arrived{From: n.id, Change: e.Change})
+		}
+	case replica.Want:
+		n.logf("want from %s beyond %s", e.To, vector(e.Known))
+		n.rig.send(n.id, e.To, replica.Wanted{From: n.id, Known: e.Known})
+	case replica.Stream:
+		n.stream(e)
+	case replica.Sync:
+		var err error
+		if n.badSync {
+			err = farm.Errorf("sync", "", farm.Corrupt, "disk error")
+		}
+		later(func() { n.step(replica.Synced{Upto: e.Upto, Err: err}) })
+	case replica.BarrierDone:
+		n.logf("barrier %d passed at %d", e.ID, e.Position.Seq)
+	case replica.Sweep:
+		var old []farm.Path
+		for r := range n.cat.Under(farm.Path{}) {
+			old = append(old, r.Path)
+		}
+		later(func() { n.step(replica.Expire{Paths: old}) })
+	case replica.Raise:
+		if e.Event.ID != farm.EventFileInstalled {
+			n.logf("event %s %s %s", e.Event.ID, e.Event.Severity, e.Event.Subject)
+		}
+	}
+}
+
+func (n *node) stream(e replica.Stream) {
+	for r := range n.cat.Under(farm.Path{}) {
+		for _, k := range r.Known {
+			if !e.Known.Covers(k.Version.Dot) {
+				n.rig.send(n.id, e.To, replica.Arrived{From: n.id, Change: farm.Change{Entry: k}})
+			}
+		}
+	}
+	n.rig.send(n.id, e.To, replica.Had{From: n.id, Upto: e.Upto})
+}
+
+func (n *node) look(p farm.Path) farm.Observation {
+	a := n.disk[p]
+	return farm.Observation{Path: p, Attr: a, Stat: farm.Fingerprint{Ino: n.ino[p], MTime: a.MTime}}
+}
+
+// differ lists what below dir is not as the index says.
+func (n *node) differ(dir farm.Path) []farm.Path {
+	found := map[farm.Path]bool{}
+	for p, a := range n.disk {
+		found[p] = p.Under(dir) && !n.cat.records[p].Disk.Attr.Same(a)
+	}
+	for p, r := range n.cat.records {
+		found[p] = p.Under(dir) && !r.Disk.Attr.Same(n.disk[p])
+	}
+	maps.DeleteFunc(found, func(_ farm.Path, differs bool) bool { return !differs })
+	return slices.SortedFunc(maps.Keys(found), farm.Path.Compare)
+}
+
+// install does what install.Keeper promises, in one moment.
+func (n *node) install(plan farm.Plan) farm.Installed {
+	in := farm.Installed{Plan: plan, Attr: plan.Want}
+	p, is := plan.Path, n.disk[plan.Path]
+	switch {
+	case n.fails[p] > 0:
+		n.fails[p]--
+		in.Outcome, in.Err = farm.Failed, farm.Errorf("install", p.String(), farm.Denied, "told to fail")
+	case !is.Same(plan.Expect.Attr):
+		in.Outcome = farm.Changed
+	case is.Type == farm.Dir && plan.Want.Type != farm.Dir && len(n.below(p)) > 0:
+		in.Outcome = farm.NotEmpty
+	case plan.Want.Type != farm.Absent && !p.Parent().IsRoot() && n.disk[p.Parent()].Type != farm.Dir:
+		in.Outcome = farm.NoParent
+	case plan.Want.Type == farm.File && !n.source(plan):
+		in.Outcome = farm.NoSource
+	default:
+		if plan.Preserve != nil {
+			n.kept = append(n.kept, *plan.Preserve)
+			n.logf("preserve %s", describe(p, plan.Preserve.Attr))
+		}
+		n.put(p, plan.Want)
+		in.Stat = n.look(p).Stat
+	}
+	return in
+}
+
+// source tells whether the plan's content is to be had: it came along, or somebody in reach has it.
+func (n *node) source(plan farm.Plan) bool {
+	if plan.Content != nil {
+		return true
+	}
+	for _, o := range append(n.rig.linked(n), n) {
+		for _, a := range o.disk {
+			if a.Type == farm.File && a.Digest == plan.Want.Digest {
+				return true
+			}
+		}
+		if slices.ContainsFunc(o.kept, func(e farm.Entry) bool { return e.Digest == plan.Want.Digest }) {
+			return true
+		}
+	}
+	return false
+}
+
+// put changes the disk.
+func (n *node) put(p farm.Path, a farm.Attr) {
+	if a.Type == farm.Absent {
+		delete(n.disk, p)
+		delete(n.ino, p)
+		return
+	}
+	n.lastIno++
+	n.disk[p], n.ino[p] = a, n.lastIno
+}
+
+// below lists what is on disk below p, children first.
+func (n *node) below(p farm.Path) (ps []farm.Path) {
+	for q := range n.disk {
+		if q.Under(p) {
+			ps = append(ps, q)
+		}
+	}
+	slices.SortFunc(ps, func(a, b farm.Path) int { return b.Compare(a) })
+	return ps
+}
+
+func content(d farm.Digest) string { return strings.TrimRight(string(d[:]), "\x00") }
+
+func describe(p farm.Path, a farm.Attr) string {
+	switch a.Type {
+	case farm.Absent:
+		return "nothing " + p.String()
+	case farm.File:
+		return fmt.Sprintf("file %s %q %o", p, content(a.Digest), a.Mode)
+	}
+	return fmt.Sprintf("%s %s %o", a.Type, p, a.Mode)
+}
+
+// vector shows v without the epoch that every member begins with.
+func vector(v farm.Vector) string {
+	var parts []string
+	for p := range v.All() {
+		s := fmt.Sprintf("%s%d", p.Actor.Member, p.Seq)
+		if p.Actor.Epoch != 1 {
+			s = fmt.Sprintf("%s'%d", p.Actor.Member, p.Seq)
+		}
+		parts = append(parts, s)
+	}
+	if parts == nil {
+		return "-"
+	}
+	return strings.Join(parts, " ")
+}
