@@ -68,6 +68,32 @@ func (b binding) bindHost() string {
 
 // compile turns a site's source, its placeholders filled in, into a program.
 func compile(file, source string) (*program, config.Faults) {
+	p, faults := compileLines(file, source)
+	lines := strings.Split(source, "\n")
+	for i, f := range faults {
+		if f.Line > 0 && f.Line <= len(lines) {
+			faults[i].Column = columnOf(lines[f.Line-1], f.Message)
+		}
+	}
+	return p, faults
+}
+
+// columnOf is where in the line the longest word stands that the message names, or the first word: Caddy gives lines only.
+func columnOf(line, message string) int {
+	named := map[string]bool{}
+	for _, w := range strings.FieldsFunc(message, func(r rune) bool { return strings.ContainsRune(" :,'\"()", r) }) {
+		named[w] = true
+	}
+	best := ""
+	for _, w := range strings.Fields(line) {
+		if best == "" || named[w] && (!named[best] || len(w) > len(best)) {
+			best = w
+		}
+	}
+	return strings.Index(line, best) + 1
+}
+
+func compileLines(file, source string) (*program, config.Faults) {
 	registerDirectives()
 	if f := checkImports(file, source); f != nil {
 		return nil, config.Faults{*f}
