@@ -14,6 +14,7 @@ type Machine struct {
 	folder farm.FolderID
 	db     Catalogue
 	meta   farm.Meta
+	first  farm.Position // where our feed stood at the start: what we have written since may bear numbers used before
 	clock  farm.Clock
 	skip   func(farm.Path) bool // excluded
 
@@ -51,6 +52,7 @@ type Machine struct {
 // peer is what the machine knows of another holder of the folder.
 type peer struct {
 	linked     bool
+	met        bool // has been asked since our start
 	state      farm.FolderState
 	asked      time.Time // when the open Want was sent; zero: none
 	aheadSince time.Time // since when it knows more than we do
@@ -84,6 +86,7 @@ func New(cfg Config, db Catalogue) *Machine {
 		peers:    map[farm.MemberID]*peer{},
 		walks:    map[int]bool{},
 	}
+	m.first = farm.Position{Actor: cfg.Meta.Actor, Seq: cfg.Meta.Seq}
 	m.clock.Observe(cfg.Meta.Clock)
 	return m
 }

@@ -1,8 +1,6 @@
 package replica
 
 import (
-	"strconv"
-
 	"tandem/internal/farm"
 	"tandem/internal/reconcile"
 )
@@ -12,6 +10,9 @@ func (m *Machine) arrived(from farm.MemberID, c farm.Change) {
 	e := c.Entry
 	dot := e.Version.Dot
 	m.peer(from).aheadSince = m.now // it is telling: no need to ask
+	if m.twice(e) {
+		m.newEpoch("member " + string(from) + " knows another change under a number of ours: the index was set back")
+	}
 	if m.meta.Known.Covers(dot) || e.Path.IsRoot() || e.Path.Private() {
 		return
 	}
@@ -148,8 +149,12 @@ func (m *Machine) haveSource(before, now farm.Vector) {
 }
 
 func (m *Machine) ask(id farm.MemberID, p *peer) {
+	known := m.meta.Known
+	if !p.met { // what it knows of our own feed shows whether our index was set back
+		p.met, known = true, m.sure(known)
+	}
 	p.asked, p.aheadSince = m.now, zeroTime
-	m.emit(Want{To: id, Known: m.meta.Known})
+	m.emit(Want{To: id, Known: known})
 }
 
 func (m *Machine) peerState(id farm.MemberID, s farm.FolderState) {
@@ -167,14 +172,6 @@ func (m *Machine) peerState(id farm.MemberID, s farm.FolderState) {
 	} else if p.aheadSince.IsZero() {
 		p.aheadSince = m.now
 	}
-}
-
-// newEpoch goes on as another actor, because what this one wrote is not all known any more.
-func (m *Machine) newEpoch(why string) {
-	e := max(farm.Epoch(m.now.UnixMilli()), m.meta.Actor.Epoch+1)
-	m.meta.Actor.Epoch, m.meta.Seq = e, 0
-	m.putMeta()
-	m.raise(farm.EventFolderEpoch, farm.Warning, farm.Path{}, why, "", map[string]string{"epoch": strconv.FormatUint(uint64(e), 36)})
 }
 
 // askThoseAhead asks peers that have known more than we do for a while without telling: after a gap in what they sent,

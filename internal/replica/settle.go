@@ -105,8 +105,10 @@ func (m *Machine) preserve(r farm.Record, s reconcile.State) *farm.Entry {
 	if d.Type != farm.File && d.Type != farm.Symlink || d.Attr.SameContent(s.Attr) {
 		return nil
 	}
-	ours := d.Content.Dot.Actor.Member == m.meta.Actor.Member && slices.Contains(s.LostDots, d.Content.Dot)
-	if !ours && !d.Content.Dot.IsZero() { // zero: found at seeding, of no version
+	author, winner := d.Content.Dot.Actor, s.Content.Dot.Actor
+	// An author that won over itself in a later life, after its disk was set back, has the loser no more: everybody keeps it.
+	ours := author.Member == m.meta.Actor.Member || author.Member == winner.Member && author != winner
+	if !(ours && slices.Contains(s.LostDots, d.Content.Dot)) && !d.Content.Dot.IsZero() { // zero: found at seeding, of no version
 		return nil
 	}
 	return &farm.Entry{Path: r.Path, Attr: d.Attr, Version: farm.Version{
