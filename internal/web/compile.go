@@ -71,18 +71,30 @@ func compile(file, source string) (*program, config.Faults) {
 	p, faults := compileLines(file, source)
 	lines := strings.Split(source, "\n")
 	for i, f := range faults {
-		if f.Line > 0 && f.Line <= len(lines) {
-			faults[i].Column = columnOf(lines[f.Line-1], f.Message)
-		}
+		faults[i].Line, faults[i].Column = placeOf(lines, f)
 	}
 	return p, faults
 }
 
-// columnOf is where in the line the longest word stands that the message names, or the first word: Caddy gives lines only.
-func columnOf(line, message string) int {
+// placeOf looks for the word that the fault is about: Caddy gives lines only, and in a block that of its end.
+func placeOf(lines []string, f config.Fault) (line, column int) {
+	if f.Line < 1 || f.Line > len(lines) {
+		return f.Line, 0
+	}
+	for n := f.Line; n > 0; n-- {
+		if column, named := columnOf(lines[n-1], f.Message); named {
+			return n, column
+		}
+	}
+	column, _ = columnOf(lines[f.Line-1], f.Message)
+	return f.Line, column
+}
+
+// columnOf is where in the line the longest word stands that the message names, or else the first word.
+func columnOf(line, message string) (column int, found bool) {
 	named := map[string]bool{}
 	for _, w := range strings.FieldsFunc(message, func(r rune) bool { return strings.ContainsRune(" :,'\"()", r) }) {
-		named[w] = true
+		named[w] = len(w) > 3 // shorter ones are the sentence's own
 	}
 	best := ""
 	for _, w := range strings.Fields(line) {
@@ -90,7 +102,7 @@ func columnOf(line, message string) int {
 			best = w
 		}
 	}
-	return strings.Index(line, best) + 1
+	return strings.Index(line, best) + 1, named[best]
 }
 
 func compileLines(file, source string) (*program, config.Faults) {
