@@ -164,6 +164,9 @@ func (n *node) tell() {
 
 func (n *node) execute(e replica.Effect) {
 	const us, ms = time.Microsecond, time.Millisecond
+	if n.f.opt.sabotage != nil {
+		e = n.f.opt.sabotage(e)
+	}
 	switch e := e.(type) {
 	case replica.Examine:
 		n.later(20*us, 3*ms, func() {

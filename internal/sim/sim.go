@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tandem/internal/farm"
+	"tandem/internal/replica"
 	"tandem/internal/vfs"
 )
 
@@ -21,6 +22,9 @@ type Options struct {
 	Crashes     bool // kill -9
 	PowerCuts   bool
 	Skew        bool // clocks are up to an hour apart
+
+	// sabotage alters an effect before it is executed, so that tests can show that the oracle notices; nil: none.
+	sabotage func(replica.Effect) replica.Effect
 }
 
 // Mix derives varied options from a seed.

@@ -3,7 +3,11 @@ package sim
 import (
 	"flag"
 	"fmt"
+	"strings"
 	"testing"
+
+	"tandem/internal/farm"
+	"tandem/internal/replica"
 )
 
 var (
@@ -74,5 +78,54 @@ func TestSameSeedSameTrace(t *testing.T) {
 		if second, _ := Run(Mix(seed)); second != first {
 			t.Errorf("seed %d: two traces differ", seed)
 		}
+	}
+}
+
+// The oracle can fail: farms whose machines have a fault are caught by one of a few seeds, by the invariant that the
+// fault breaks.
+func TestOracleSeesFaults(t *testing.T) {
+	push := func(spoil func(*farm.Version, farm.Attr)) func(replica.Effect) replica.Effect {
+		return func(e replica.Effect) replica.Effect {
+			if p, ok := e.(replica.Push); ok {
+				spoil(&p.Change.Entry.Version, p.Change.Entry.Attr)
+				return p
+			}
+			return e
+		}
+	}
+	install := func(spoil func(*farm.Plan)) func(replica.Effect) replica.Effect {
+		return func(e replica.Effect) replica.Effect {
+			if in, ok := e.(replica.Install); ok {
+				spoil(&in.Plan)
+				return in
+			}
+			return e
+		}
+	}
+	for _, tt := range []struct {
+		fault    string
+		breaks   string // the invariant
+		sabotage func(replica.Effect) replica.Effect
+	}{
+		{"the loser is not preserved", "I2", install(func(p *farm.Plan) { p.Preserve = nil })},
+		{"a wrong mode is installed", "I1", install(func(p *farm.Plan) { p.Want.Mode ^= 0o001 })},
+		{"a deletion forgets what it saw", "I1", push(func(v *farm.Version, a farm.Attr) {
+			if a.Type == farm.Absent {
+				v.Vector = farm.VectorOf(v.Dot)
+			}
+		})},
+		{"a version forgets what has lost", "I", push(func(v *farm.Version, _ farm.Attr) { v.Lost = nil })},
+	} {
+		t.Run(tt.fault, func(t *testing.T) {
+			t.Parallel()
+			for seed := uint64(1); seed <= 60; seed++ {
+				opt := Mix(seed)
+				opt.sabotage = tt.sabotage
+				if _, err := Run(opt); err != nil && strings.HasPrefix(err.Error(), tt.breaks) {
+					return
+				}
+			}
+			t.Error("no seed noticed")
+		})
 	}
 }
