@@ -18,9 +18,8 @@ type faultKey struct {
 
 // healedBy lists the ids that tell of a healing under a name of their own.
 var healedBy = map[farm.EventID]farm.EventID{
-	farm.EventMemberUp:      farm.EventMemberDown,
-	farm.EventNodeUp:        farm.EventNodeDown,
-	farm.EventFolderScanned: farm.EventFolderOverflow,
+	farm.EventMemberUp: farm.EventMemberDown,
+	farm.EventNodeUp:   farm.EventNodeDown,
 }
 
 // faultView pairs faults with their healing. It begins empty with each life of the daemon: what was wrong before is

@@ -32,12 +32,9 @@ const (
 	EventFileBlocked   EventID = "file.blocked"   // a path can't be installed or read
 	EventFileDropped   EventID = "file.dropped"   // a preserved file was removed to make room for newer ones
 
-	EventFolderScanning  EventID = "folder.scanning"  // a scan began
-	EventFolderScanned   EventID = "folder.scanned"   // a scan ended
 	EventFolderOverflow  EventID = "folder.overflow"  // notifications were lost; a scan follows
 	EventFolderUnwatched EventID = "folder.unwatched" // watches ran out; a part of the folder is polled
 	EventFolderHalted    EventID = "folder.halted"    // the root is gone or not the one expected; nothing is done
-	EventFolderInSync    EventID = "folder.insync"    // nothing is waiting, here or from the others
 	EventFolderEpoch     EventID = "folder.epoch"     // the index was new, lost or set back
 	EventClockSkew       EventID = "clock.skew"       // a member's clock is far from ours
 
@@ -47,7 +44,6 @@ const (
 	EventConfigConflict  EventID = "config.conflict"  // the same file was edited on two members; the later wins
 	EventRevisionCorrupt EventID = "revision.corrupt" // a file in the folder .farm holds no revision
 	EventSiteRefused     EventID = "site.refused"     // one site does not compile here; the others are live
-	EventBindingSkipped  EventID = "binding.skipped"  // an address is not this member's
 	EventBindingFailed   EventID = "binding.failed"   // an address can't be listened on now; it is retried
 	EventCertRefused     EventID = "cert.refused"     // a certificate in the store can't be used
 

@@ -21,7 +21,7 @@ func (m *Member) Barrier(ctx context.Context, id farm.FolderID) (farm.Position, 
 	}
 	pos, err := f.runner.Barrier(ctx)
 	if err != nil || pos.Seq == 0 {
-		return pos, err
+		return farm.Position{}, err
 	}
 	if len((transport{m, id}).Linked()) > 0 {
 		ctx, cancel := context.WithTimeout(ctx, spreadTime)

@@ -91,6 +91,18 @@ func (l *links) anyHas(id farm.FolderID, pos farm.Position) bool {
 	return false
 }
 
+// any tells whether any member is linked.
+func (l *links) any() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.at {
+		if s.up {
+			return true
+		}
+	}
+	return false
+}
+
 func (l *links) up(id farm.MemberID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

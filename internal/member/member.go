@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -144,7 +145,12 @@ func (m *Member) buildServing() error {
 }
 
 // sink is where all parts' events go.
-func (m *Member) sink(e farm.Event) { m.journal.Sink(e) }
+func (m *Member) sink(e farm.Event) {
+	if e.Severity == farm.Info && strings.HasPrefix(e.Subject, probePrefix) {
+		return // a probe would drown what matters
+	}
+	m.journal.Sink(e)
+}
 
 // config is the configuration that the parts run.
 func (m *Member) config() *config.Config {

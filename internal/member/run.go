@@ -65,9 +65,16 @@ func (m *Member) run(parent context.Context, ready func()) error {
 	return err
 }
 
+// drainNotice is the time that the edges have to hear of a drain before connections close: a heartbeat takes
+// milliseconds.
+const drainNotice = 200 * time.Millisecond
+
 // drain lets visitors finish: the edges are told, then nothing new is taken, then what is under way ends.
 func (m *Member) drain(visitors *http.Server) {
 	m.own.change(func(s *farm.MemberState) { s.Draining = true })
+	if m.links.any() {
+		time.Sleep(drainNotice)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), stopTime)
 	defer cancel()
 	if err := m.shell.Close(ctx); err != nil {

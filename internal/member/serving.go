@@ -75,26 +75,41 @@ func (m *Member) serveEdge(c *config.Config, me config.Member) {
 	m.edge.SetNodes(nodes)
 }
 
-// applyFronts listens where the sites' bindings and the edge want it, on addresses that are this member's own.
+// applyFronts listens where the edge and the sites' bindings want it, on addresses that are this member's own. Where both
+// want a port, the edge takes it: its visitors are balanced over all nodes, this one too.
 func (m *Member) applyFronts(c *config.Config, me config.Member) {
 	var fronts []shell.Front
-	if me.Has(farm.RoleNode) {
-		fronts = m.web.Fronts()
-	}
 	if me.Has(farm.RoleEdge) {
 		for _, at := range m.edgeBindings(c) {
-			if at.skipped {
-				continue
-			}
-			taken := slices.ContainsFunc(fronts, func(f shell.Front) bool { return f.Address == at.address })
-			if !taken {
+			if !at.skipped {
 				fronts = append(fronts, shell.Front{Name: "edge", Address: at.address, TLS: at.tls, Handler: m.edge})
+			}
+		}
+	}
+	if me.Has(farm.RoleNode) {
+		for _, f := range m.web.Fronts() {
+			if !slices.ContainsFunc(fronts, func(e shell.Front) bool { return overlap(e.Address, f.Address) }) {
+				fronts = append(fronts, f)
 			}
 		}
 	}
 	if err := m.shell.Apply(m.ctx, fronts); err != nil {
 		m.log.Warn("not all addresses can be listened on", "err", err)
 	}
+}
+
+// overlap tells whether two addresses can't be listened on at once: the same port, on one interface or on all.
+func overlap(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil {
+		return a == b
+	}
+	return portA == portB && (hostA == hostB || everywhere(hostA) || everywhere(hostB))
+}
+
+func everywhere(host string) bool {
+	return host == "" || net.ParseIP(host).IsUnspecified()
 }
 
 // edgeBinding is an address of the [edge] table.
@@ -110,7 +125,7 @@ func (m *Member) edgeBindings(c *config.Config) []edgeBinding {
 	add := func(list []string, tls bool) {
 		for _, a := range list {
 			host, _, err := net.SplitHostPort(a)
-			wild := err == nil && (host == "" || net.ParseIP(host).IsUnspecified())
+			wild := err == nil && everywhere(host)
 			all = append(all, edgeBinding{a, tls, !wild && !slices.Contains(own, host)})
 		}
 	}

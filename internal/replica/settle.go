@@ -170,9 +170,6 @@ func (m *Machine) done(w *work, in farm.Installed) {
 		fields["millis"] = strconv.FormatFloat(float64(m.now.Sub(w.sent))/float64(time.Millisecond), 'f', 1, 64)
 	}
 	m.raise(farm.EventFileInstalled, farm.Info, r.Path, "installed", "", fields)
-	if in.Plan.Preserve != nil {
-		m.raise(farm.EventFilePreserved, farm.Warning, r.Path, "the version that lost is preserved", "", nil)
-	}
 	if r.Disk.Type == farm.Dir {
 		m.wakeChildren(r.Path)
 	}
