@@ -23,7 +23,6 @@ const (
 type work struct {
 	phase      phase
 	dirty      bool   // the disk must be looked at (again)
-	implied    bool   // something below needs this path to be a directory
 	full       bool   // a directory could not be removed although the index knows no child: what is in it is not replicated
 	walked     bool   // ... and its children have been looked at
 	gone       int    // children of a vanished directory that are still to be looked at
