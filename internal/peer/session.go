@@ -165,7 +165,8 @@ func (s *session) ending(err error) error {
 	if s.ctx.Err() != nil {
 		return context.Cause(s.ctx)
 	}
-	return farm.Errorf("session", string(s.link.id), farm.Unavailable, "%w: %w", errLost, err)
+	s.link.hub.cfg.Log.Debug("stream ended", "member", s.link.id, "err", err) // in gRPC's words, which tell an admin nothing
+	return errLost
 }
 
 // write sends beats, what is queued, and the state, in turn: none of them holds up another for more than a frame.
