@@ -73,8 +73,10 @@ type farmUnderTest struct {
 }
 
 // newFarm makes the servers of a farm; the first is its first member. Nothing runs yet.
-func newFarm(t *testing.T, names ...string) *farmUnderTest {
-	f := &farmUnderTest{t: t, lan: newLAN(t), members: map[string]*member{}, order: names}
+func newFarm(t *testing.T, names ...string) *farmUnderTest { return newFarmOn(t, newLAN(t), names...) }
+
+func newFarmOn(t *testing.T, l *lan, names ...string) *farmUnderTest {
+	f := &farmUnderTest{t: t, lan: l, members: map[string]*member{}, order: names}
 	for _, n := range names {
 		f.members[n] = &member{name: n, addr: f.lan.host(n), dir: filepath.Join(t.TempDir(), n)}
 	}

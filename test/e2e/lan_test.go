@@ -21,6 +21,7 @@ type lan struct {
 	t      *testing.T
 	prefix string
 	next   int
+	sky    *sky // not nil: there is no bridge, and packets go through the weather
 }
 
 // lans tells the networks of this process apart.
@@ -54,9 +55,15 @@ func (l *lan) host(name string) string {
 	ns := l.prefix + name
 	l.ip("netns", "add", ns)
 	l.t.Cleanup(func() { l.ip("netns", "del", ns) })
+	l.in(name, "link", "set", "lo", "up")
+	if l.sky != nil {
+		l.sky.device(ns, byte(l.next))
+		l.in(name, "link", "set", "eth0", "mtu", "1500", "up")
+		l.in(name, "addr", "add", addr+"/24", "dev", "eth0")
+		return addr
+	}
 	l.in("lan", "link", "add", "v"+name, "type", "veth", "peer", "name", "eth0", "netns", ns)
 	l.in("lan", "link", "set", "v"+name, "master", "br0", "up")
-	l.in(name, "link", "set", "lo", "up")
 	l.in(name, "addr", "add", addr+"/24", "dev", "eth0")
 	l.in(name, "link", "set", "eth0", "up")
 	return addr
