@@ -88,6 +88,17 @@ func replaced(e *farm.Entry, known []farm.Entry) bool {
 	return false
 }
 
+// overwritten tells whether the writer of any of the versions had the content before its eyes and put another in its place.
+func overwritten(content farm.Position, known []farm.Entry) bool {
+	for i := range known {
+		v := &known[i].Version
+		if v.Content.Dot != content && v.Vector.Covers(content) && !slices.Contains(v.Lost, content) {
+			return true
+		}
+	}
+	return false
+}
+
 // beats orders maximal versions totally: life, directory, then the time of the content. Content times never contradict
 // causality, and among maximal versions only concurrent ones differ in the first two.
 func beats(a, b *farm.Entry) bool {
@@ -143,11 +154,17 @@ func lost(e farm.Entry, winner *farm.Entry, is farm.Attr) bool {
 }
 
 // lostDots names the contents that lost. Of one member's only the latest counts: when it wrote that, the earlier ones had
-// left its disk, overwritten knowingly or preserved. So the list is as short as the farm is small.
+// left its disk, overwritten knowingly or preserved. So the list is as short as the farm is small. What one version calls
+// lost and the writer of another has overwritten knowingly is gone for good: called lost any longer, it would come back
+// by a change of its mode.
 func lostDots(known, lost []farm.Entry) []farm.Position {
 	var dots []farm.Position
 	for _, e := range known {
-		dots = append(dots, e.Version.Lost...)
+		for _, dot := range e.Version.Lost {
+			if !overwritten(dot, known) {
+				dots = append(dots, dot)
+			}
+		}
 	}
 	for _, e := range lost {
 		dots = append(dots, e.Version.Content.Dot)

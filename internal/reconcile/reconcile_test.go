@@ -158,6 +158,7 @@ func TestDecide(t *testing.T) {
 		{name: "delete beats a change of mode", steps: []step{{"a", farm.File, 1, false, nil}, {"b", farm.File, 5, true, []int{0}}, {"a", farm.Absent, 0, false, nil}}, typ: farm.Absent, mode: 0o600},
 		{name: "a file in place of a directory beats a change of mode", steps: []step{{"a", farm.Dir, 1, false, nil}, {"b", farm.Dir, 5, true, []int{0}}, {"a", farm.File, 3, false, nil}}, typ: farm.File, c: 3, mode: 0o603},
 		{name: "a change of mode does not bring an overwritten content back", steps: []step{{"a", farm.File, 1, false, nil}, {"b", farm.File, 5, true, []int{0}}, {"c", farm.Symlink, 0, false, []int{0}}, {"a", farm.Absent, 0, false, []int{2}}}, typ: farm.Absent, mode: 0o600},
+		{name: "what one has overwritten knowingly is called lost by nobody", steps: []step{{"b", farm.File, 1, false, nil}, {"d", farm.File, 2, false, nil}, {"d", farm.File, 3, false, []int{0}}, {"b", farm.Absent, 0, false, nil}, {"c", farm.File, 5, true, []int{0}}, {"d", farm.Absent, 0, false, []int{3}}}, typ: farm.Absent, mode: 0o600},
 		{name: "directory beats file", steps: []step{{"a", farm.Dir, 1, false, nil}, {"b", farm.File, 2, false, nil}}, typ: farm.Dir, mode: 0o601, lost: []int{1}},
 		{name: "deleted directory with a live child", steps: []step{{"a", farm.Dir, 1, false, nil}, {"a", farm.Absent, 1, false, nil}}, child: true, typ: farm.Dir, mode: 0o601},
 		{name: "file over a live child", steps: []step{{"a", farm.File, 1, false, nil}}, child: true, typ: farm.Dir, mode: 0o755, lost: []int{0}},
