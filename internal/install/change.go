@@ -40,7 +40,9 @@ func (k *Keeper) setAttr(plan farm.Plan, at seen) farm.Installed {
 	if !now.there || now.Type != at.Type || now.Ino != at.Ino || now.Attr().Size != at.Attr().Size {
 		return end(plan, farm.Changed)
 	}
-	if set.MTime == nil && now.Attr().MTime != at.Attr().MTime {
+	if ok, err := k.asSet(want, is, now.Attr()); err != nil {
+		return fail(plan, err)
+	} else if !ok {
 		return end(plan, farm.Changed)
 	}
 	if now.Type != farm.File || set.MTime == nil {

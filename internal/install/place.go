@@ -40,8 +40,7 @@ func (k *Keeper) prepare(ctx context.Context, plan farm.Plan, src Source) (*obje
 		o.name = k.stagingName("new-%d-%s", []byte("dir"))
 		err = k.prepareDir(o, plan)
 	case farm.Symlink:
-		sum := blake3.Sum256([]byte(plan.Want.Target))
-		o.name = k.stagingName("new-%d-%s", sum[:8])
+		o.name = k.linkName(plan.Want.Target)
 		if err = k.fs.Symlink(plan.Want.Target, o.name); err == nil {
 			if err = k.fs.SetAttr(o.name, set); err == nil {
 				o.stat, err = k.fs.Lstat(o.name)
@@ -84,6 +83,11 @@ func (k *Keeper) prepareDir(o *object, plan farm.Plan) error {
 
 func (k *Keeper) stagingName(format string, what []byte) farm.Path {
 	return farm.MustPath(vfs.StagingDir + "/" + fmt.Sprintf(format, k.seq.Add(1), hex.EncodeToString(what)))
+}
+
+func (k *Keeper) linkName(target string) farm.Path {
+	sum := blake3.Sum256([]byte(target))
+	return k.stagingName("new-%d-%s", sum[:8])
 }
 
 // scrap throws away an object that never was in the tree. What can't be removed now, Recover finds.
