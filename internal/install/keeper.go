@@ -53,6 +53,8 @@ type Keeper struct {
 	mu        sync.Mutex
 	leftovers []leftover
 
+	finished []farm.Plan // set by Recover
+
 	parents sync.Mutex // one read-only parent is open to us at a time
 }
 

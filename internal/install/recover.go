@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"strconv"
 	"strings"
 
 	"github.com/zeebo/blake3"
@@ -43,23 +42,23 @@ func (k *Keeper) Recover() error {
 			errs = append(errs, k.resume(e.intent))
 		}
 	}
+	out := map[string]bool{}
 	for _, e := range list {
 		name, err := staging.Join(e.Name)
 		if err == nil {
-			err = k.recoverOne(name, begun)
+			out[e.Name], err = k.recoverOne(name, begun)
 		}
 		errs = append(errs, err)
 	}
+	k.noteFinished(begun, out)
 	k.Sweep(context.Background())
 	return errors.Join(append(errs, k.intents.tidy())...)
 }
 
 // skipPast makes the names given from now on differ from name, which is "kind-number-what".
 func (k *Keeper) skipPast(name string) {
-	if f := strings.Split(name, "-"); len(f) == 3 {
-		if n, err := strconv.ParseUint(f[1], 10, 64); err == nil && n > k.seq.Load() {
-			k.seq.Store(n)
-		}
+	if n := number(name); n > k.seq.Load() {
+		k.seq.Store(n)
 	}
 }
 
@@ -91,25 +90,26 @@ func (k *Keeper) resume(in intent) error {
 	return k.fs.SetAttr(in.path, set)
 }
 
-// recoverOne deals with what is in staging under name.
-func (k *Keeper) recoverOne(name farm.Path, begun map[string]entry) error {
+// recoverOne deals with what is in staging under name, and tells whether a plan that expected just that took it out of the
+// tree.
+func (k *Keeper) recoverOne(name farm.Path, begun map[string]entry) (tookOut bool, err error) {
 	if strings.HasPrefix(name.Base(), vfs.TempPrefix) {
-		return k.fs.Remove(name)
+		return false, k.fs.Remove(name)
 	}
 	st, err := k.fs.Lstat(name)
 	if err != nil {
-		return err
+		return false, err
 	}
 	is, err := k.contentOf(name, st)
 	if err != nil {
-		return err
+		return false, err
 	}
 	e, ok := begun[name.Base()]
 	in := e.intent
 	l := leftover{in: in, stat: st, verify: true}
 	switch {
 	case !ok && madeAs(name, is):
-		return k.discard(name, st.Type)
+		return false, k.discard(name, st.Type)
 	case !ok:
 		l.in = intent{Name: name.Base(), path: unknownPath(name.Base())}
 	case e.verified:
@@ -117,16 +117,17 @@ func (k *Keeper) recoverOne(name farm.Path, begun map[string]entry) error {
 		l.in.expect, l.in.lost = in.want, nil // it never came to its path, or was put back from there
 	case is.SameContent(in.expect):
 		if err := k.intents.verified(in.Name); err != nil {
-			return err
+			return false, err
 		}
+		tookOut = true
 	case in.Op == opReplace:
-		return k.recoverReplaced(l)
+		return false, k.recoverReplaced(l)
 	default:
 		k.putBackRemoved(in, st)
-		return nil
+		return false, nil
 	}
 	k.queue(l)
-	return nil
+	return tookOut, nil
 }
 
 // recoverReplaced deals with what an exchange took out and the plan did not expect: back it goes, if the path still has

@@ -96,7 +96,7 @@ func (m *Member) openFolder(spec folderSpec, seeding bool) (_ *folder, err error
 	f.scanner = scan.New(f.fs, scan.Config{Exclude: spec.exclude, Now: time.Now, Log: log})
 	f.runner = replica.NewRunner(replica.RunnerConfig{
 		Folder:    spec.id,
-		Machine:   replica.Config{Folder: spec.id, Meta: meta, Seeding: fresh && seeding, Excluded: f.scanner.Excluded},
+		Machine:   replica.Config{Folder: spec.id, Meta: meta, Seeding: fresh && seeding, Excluded: f.scanner.Excluded, Finished: f.keeper.Finished()},
 		Log:       logPort{f.index},
 		Watcher:   f,
 		Scanner:   scanPort{f.scanner},

@@ -18,6 +18,8 @@ type Machine struct {
 	clock  farm.Clock
 	skip   func(farm.Path) bool // excluded
 
+	finished []farm.Plan // see Config; until the start
+
 	seeding  bool // the index is new and others hold the folder: what is on disk is not trusted
 	seedScan bool // a peer has told all that it knew: scan when that is settled
 	scanned  bool // a whole scan has ended since the start or since notifications were lost
@@ -64,6 +66,9 @@ type Config struct {
 	Meta    farm.Meta // as the index has it; its Actor says who we are
 	Seeding bool      // the index is new and other members hold the folder
 
+	// Finished are plans of an earlier life that are known to have changed the disk, and whose end may not be in the index.
+	Finished []farm.Plan
+
 	// Excluded tells which paths are left alone here; nil: none. What others send of them is remembered, for the day when
 	// they are excluded no more, but never installed.
 	Excluded func(farm.Path) bool
@@ -76,6 +81,7 @@ func New(cfg Config, db Catalogue) *Machine {
 	}
 	m := &Machine{
 		folder: cfg.Folder, db: db, meta: cfg.Meta, skip: cfg.Excluded, seeding: cfg.Seeding,
+		finished: cfg.Finished,
 		work:     map[farm.Path]*work{},
 		below:    map[farm.Path]int{},
 		awaiting: map[farm.Path][]farm.Path{},
@@ -169,6 +175,7 @@ func (m *Machine) State() farm.FolderState {
 
 // start restores what a crash left half done: paths whose disk is behind what is known.
 func (m *Machine) start() {
+	m.finish()
 	for r := range m.db.Under(farm.Path{}) {
 		if m.skip(r.Path) {
 			continue

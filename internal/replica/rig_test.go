@@ -35,7 +35,9 @@ type node struct {
 	saved   *catalogue
 	kept    []farm.Entry
 	jobs    []func()
-	held    bool // answers of workers wait
+	held    bool        // answers of workers wait
+	out     []farm.Plan // installations that have no answer yet
+	ended   []farm.Plan // those that a crash came after
 	fails   map[farm.Path]int
 	badSync bool
 	told    farm.FolderState
@@ -85,8 +87,9 @@ func (g *rig) add(id farm.MemberID) *node {
 }
 
 func (n *node) start(seeding bool) {
-	n.jobs = nil
-	n.machine = replica.New(replica.Config{Folder: "shop", Meta: n.cat.meta, Seeding: seeding}, &n.cat)
+	n.jobs, n.out = nil, nil
+	n.machine = replica.New(replica.Config{Folder: "shop", Meta: n.cat.meta, Seeding: seeding, Finished: n.ended}, &n.cat)
+	n.ended = nil
 	n.step(replica.Start{})
 	for _, o := range n.rig.nodes {
 		n.rig.link(n, o)
@@ -151,7 +154,9 @@ func (n *node) execute(e replica.Effect) {
 			n.step(replica.Walked{ID: e.ID, Dir: e.Dir})
 		})
 	case replica.Install:
+		n.out = append(n.out, e.Plan)
 		later(func() {
+			n.out = slices.DeleteFunc(n.out, func(p farm.Plan) bool { return p.Path == e.Plan.Path })
 			in := n.install(e.Plan)
 			n.logf("install %s: %s", describe(e.Plan.Path, e.Plan.Want), in.Outcome)
 			n.step(replica.Installed{Installed: in})
@@ -189,6 +194,17 @@ func (n *node) execute(e replica.Effect) {
 			n.logf("event %s %s %s", e.Event.ID, e.Event.Severity, e.Event.Subject)
 		}
 	}
+}
+
+// crash carries out the installations that are out and dies before it can say so. As install.Keeper does, it will know
+// those that took something out of the tree.
+func (n *node) crash() {
+	for _, plan := range n.out {
+		if n.install(plan).Outcome == farm.Done && plan.Expect.Type != farm.Absent {
+			n.ended = append(n.ended, plan)
+		}
+	}
+	n.machine = nil
 }
 
 func (n *node) stream(e replica.Stream) {

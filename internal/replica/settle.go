@@ -106,14 +106,25 @@ func (m *Machine) preserve(r farm.Record, s reconcile.State) *farm.Entry {
 		return nil
 	}
 	author, winner := d.Content.Dot.Actor, s.Content.Dot.Actor
-	// An author that won over itself in a later life, after its disk was set back, has the loser no more: everybody keeps it.
-	ours := author.Member == m.meta.Actor.Member || author.Member == winner.Member && author != winner
+	// An author that won over itself, and has begun a later life since it wrote the loser, was set back and may have it no
+	// more: everybody keeps it.
+	ours := author.Member == m.meta.Actor.Member || author.Member == winner.Member && author != winner && m.outlived(author)
 	if !(ours && slices.Contains(s.LostDots, d.Content.Dot)) && !d.Content.Dot.IsZero() { // zero: found at seeding, of no version
 		return nil
 	}
 	return &farm.Entry{Path: r.Path, Attr: d.Attr, Version: farm.Version{
 		Dot: d.Content.Dot, Vector: d.Context, Time: d.Content.Time, Content: d.Content, Meta: d.Meta,
 	}}
+}
+
+// outlived tells whether a later life of the actor's member is known.
+func (m *Machine) outlived(a farm.Actor) bool {
+	for pos := range m.meta.Known.All() {
+		if pos.Actor.Member == a.Member && pos.Actor.Epoch > a.Epoch {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *Machine) installed(in farm.Installed) {
