@@ -58,7 +58,7 @@ func (n *node) start(clean bool) {
 	if !n.guard(func() { n.must(n.keeper.Recover()) }) {
 		return
 	}
-	n.machine = replica.New(replica.Config{Folder: "sim", Meta: meta}, n.cat)
+	n.machine = replica.New(replica.Config{Folder: "sim", Meta: meta, Finished: n.keeper.Finished()}, n.cat)
 	n.f.logf("%s starts, epoch %d", n.id, meta.Actor.Epoch)
 	n.step(replica.Holders{Members: n.f.ids()})
 	n.step(replica.Start{})
@@ -99,12 +99,16 @@ func (n *node) guard(f func()) (alive bool) {
 	return n.up && n.life == life
 }
 
+// maxRaces bounds the writes between our system calls: each makes work, and with it more system calls to come between.
+const maxRaces = 400
+
 // fault comes between two system calls of ours.
 func (n *node) fault(op vfs.Op) error {
 	if !n.inCall || n.f.calm {
 		return nil
 	}
-	if n.f.chance(n.f.opt.RacePercent) {
+	if n.f.races < maxRaces && n.f.chance(n.f.opt.RacePercent) {
+		n.f.races++
 		n.inCall = false
 		n.f.application(n)
 		n.inCall = true

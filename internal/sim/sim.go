@@ -44,6 +44,7 @@ type sim struct {
 	oracle   *oracle
 	values   int
 	messages int // besides heartbeats
+	races    int // writes between two system calls of ours
 	calm     bool
 	err      error
 }
