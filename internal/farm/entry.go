@@ -16,9 +16,12 @@ func (t Type) String() string {
 	return [...]string{"absent", "file", "dir", "symlink"}[t&3]
 }
 
-// ModeBits are the permission bits that are replicated: rwx for user, group and others, and the sticky bit.
-// Setuid and setgid on files are dropped (see install).
+// ModeBits are the permission bits that are always replicated: rwx for user, group and others, and the sticky bit.
 const ModeBits = 0o1777
+
+// SpecialBits are setuid and setgid: of files they are replicated only where the folder's configuration says so, of
+// directories never: there a setgid bit belongs to the member that set it.
+const SpecialBits = 0o6000
 
 // Owner is who owns an entry: names first, ids where the receiver does not know the names.
 type Owner struct {
@@ -29,12 +32,13 @@ type Owner struct {
 // Attr is what is known of a path besides its name and version.
 type Attr struct {
 	Type   Type
-	Mode   uint32 // of ModeBits; 0 for symlinks
+	Mode   uint32 // of ModeBits and SpecialBits; 0 for symlinks
 	Owner  Owner
 	MTime  int64  // nanoseconds since 1970; 0 for directories, whose time follows from their children
 	Size   int64  // bytes; 0 unless a file
 	Digest Digest // content of a file
 	Target string // text of a symlink
+	XAttrs XAttrs // extended attributes and access control lists, as far as the folder replicates them
 }
 
 // SameContent tells whether the two have the same type and content, whatever their other attributes.
@@ -42,9 +46,10 @@ func (a Attr) SameContent(b Attr) bool {
 	return a.Type == b.Type && a.Size == b.Size && a.Digest == b.Digest && a.Target == b.Target
 }
 
-// SameMeta tells whether the two have the same mode and owner. User and group names decide where both sides have them.
+// SameMeta tells whether the two have the same mode, owner and extended attributes. User and group names decide where
+// both sides have them.
 func (a Attr) SameMeta(b Attr) bool {
-	return a.Mode == b.Mode && sameOwner(a.Owner, b.Owner)
+	return a.Mode == b.Mode && sameOwner(a.Owner, b.Owner) && a.XAttrs.Same(b.XAttrs)
 }
 
 func sameOwner(a, b Owner) bool {
@@ -71,7 +76,7 @@ type Version struct {
 	Vector  Vector   // all writes of the path that it descends from, and itself
 	Time    HLC
 	Content Stamp // the write that last set type and content
-	Meta    Stamp // the write that last set mode, owner or (content being the same) mtime
+	Meta    Stamp // the write that last set mode, owner, extended attributes or (content being the same) mtime
 
 	// Lost lists contents in Vector that lost a conflict, so that the writer never had them before its eyes: their
 	// authors preserve them although Vector covers them. Mostly empty; at most one per member, and MaxLost.
@@ -84,7 +89,8 @@ const MaxLost = 64
 // Stamp is the version's own.
 func (v Version) Stamp() Stamp { return Stamp{v.Dot, v.Time} }
 
-// Entry is one version of one path. A deletion is an entry of type Absent; it keeps Mode and Owner of what it deleted.
+// Entry is one version of one path. A deletion is an entry of type Absent; it keeps Mode and Owner of what it
+// deleted, of a directory XAttrs too.
 type Entry struct {
 	Path Path
 	Attr
@@ -121,7 +127,7 @@ func (f Fingerprint) Matches(g Fingerprint) bool {
 type Disk struct {
 	Attr
 	Content Stamp      // of the version whose content this is
-	Meta    Stamp      // of the version whose mode and owner these are
+	Meta    Stamp      // of the version whose mode, owner and extended attributes these are
 	Context Vector     // versions of the path that an application which now writes has had before its eyes
 	Lost    []Position // contents in Context that lost a conflict (see Version.Lost)
 	Stat    Fingerprint

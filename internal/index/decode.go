@@ -17,6 +17,8 @@ type decoder struct {
 	b      []byte
 	err    error
 	actors []farm.Actor // named so far
+
+	version2 bool // the value has at least format 2
 }
 
 // decodeRecord is the inverse of encodeRecord. It does not keep b.
@@ -103,6 +105,8 @@ func (d *decoder) attr() (a farm.Attr) {
 	flags := d.byte()
 	a.Type = farm.Type(flags & 3)
 	a.Mode = d.uint32()
+	more := d.version2 && a.Mode&modeXAttrs != 0
+	a.Mode &= modeXAttrs - 1
 	if flags&attrMTime != 0 {
 		a.MTime = int64(d.time())
 	}
@@ -121,7 +125,18 @@ func (d *decoder) attr() (a farm.Attr) {
 	if flags&attrNames != 0 {
 		a.Owner.User, a.Owner.Group = d.name(), d.name()
 	}
+	if more {
+		a.XAttrs = d.xattrs()
+	}
 	return a
+}
+
+func (d *decoder) xattrs() farm.XAttrs {
+	x, err := farm.ParseXAttrs(string(d.bytes()))
+	if err != nil || x.IsZero() {
+		d.fail("extended attributes: %w", errors.Join(err, errShort))
+	}
+	return x
 }
 
 func (d *decoder) version() (v farm.Version) {
@@ -203,9 +218,11 @@ func (d *decoder) actor() farm.Actor {
 }
 
 func (d *decoder) format() {
-	if f := d.byte(); f != format {
+	f := d.byte()
+	if f < formatOldest || f > format {
 		d.fail("format %d of this value is not known", f)
 	}
+	d.version2 = f >= 2
 }
 
 func (d *decoder) end() error {

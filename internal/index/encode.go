@@ -9,14 +9,15 @@ import (
 // format is the first byte of every value. A new form of records or meta takes the next number; decode goes on reading
 // the old ones.
 //
-// Format 1 of a record, after that byte:
+// Format 2 of a record, after that byte:
 //
 //	uint16   recordFlags: what of Disk is written, and what equals its neighbour and is not
 //	uvarint  number of Known; each: attr, version
 //	         Disk: attr, two stamps, vector, list of lost positions, fingerprint; each only if the flags say so
 //	         Intent, only if the flags say so: uint16 recordFlags, then as Disk
 //
-//	attr     byte of type (2 bits) and attrFlags; mode; the fields flagged, in the order of the flags
+//	attr     byte of type (2 bits) and attrFlags; uvarint mode and modeXAttrs; the fields flagged, in the order of the
+//	         flags; string of extended attributes, if modeXAttrs
 //	version  byte of versionFlags; position; vector; time; stamps and lost positions if flagged
 //	stamp    position, time
 //	position actor, uvarint sequence
@@ -26,9 +27,17 @@ import (
 //	time     8 bytes, big endian
 //	string   uvarint length, bytes
 //
+// Format 1 had no extended attributes; all else is the same.
+//
 // Actors are interned per value and not per store: with one or two actors in a record the latter would save ten bytes
 // of some hundred, and a record could no longer be read without the rest of the store.
-const format = 1
+const format = 2
+
+// formatOldest is the first that is still read.
+const formatOldest = 1
+
+// modeXAttrs, in the number that is the mode, says that extended attributes follow.
+const modeXAttrs = 1 << 12
 
 // recordFlags.
 const (
@@ -149,7 +158,11 @@ func (e *encoder) attr(a farm.Attr) {
 	set(attrIDs, a.Owner.UID != 0 || a.Owner.GID != 0)
 	set(attrNames, a.Owner.User != "" || a.Owner.Group != "")
 	e.b = append(e.b, flags)
-	e.uint(uint64(a.Mode))
+	mode := uint64(a.Mode)
+	if !a.XAttrs.IsZero() {
+		mode |= modeXAttrs
+	}
+	e.uint(mode)
 	if flags&attrMTime != 0 {
 		e.time(uint64(a.MTime))
 	}
@@ -169,6 +182,9 @@ func (e *encoder) attr(a farm.Attr) {
 	if flags&attrNames != 0 {
 		e.string(a.Owner.User)
 		e.string(a.Owner.Group)
+	}
+	if !a.XAttrs.IsZero() {
+		e.string(a.XAttrs.Encoded())
 	}
 }
 

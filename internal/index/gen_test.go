@@ -54,7 +54,7 @@ func genLost(t *rapid.T) []farm.Position {
 func genAttr(t *rapid.T) farm.Attr {
 	a := farm.Attr{
 		Type: farm.Type(rapid.IntRange(0, 3).Draw(t, "type")),
-		Mode: rapid.Uint32().Draw(t, "mode"),
+		Mode: rapid.Uint32Max(0o7777).Draw(t, "mode"),
 		Owner: farm.Owner{
 			UID: rapid.Uint32().Draw(t, "uid"), GID: rapid.Uint32().Draw(t, "gid"),
 			User: rapid.StringN(0, 8, 32).Draw(t, "user"), Group: rapid.StringN(0, 8, 32).Draw(t, "group"),
@@ -65,6 +65,9 @@ func genAttr(t *rapid.T) farm.Attr {
 	}
 	if rapid.Bool().Draw(t, "digest") {
 		a.Digest[rapid.IntRange(0, 31).Draw(t, "at")] = 1
+	}
+	if rapid.Bool().Draw(t, "xattrs") {
+		a.XAttrs = someXAttrs(t, rapid.StringN(0, 10, 40).Draw(t, "value"))
 	}
 	return a
 }
@@ -161,4 +164,12 @@ func deleted(path string) farm.Record {
 	r := settled(farm.MustPath(path), farm.Attr{Mode: 0o644}, 2)
 	r.Disk.Stat = farm.Fingerprint{}
 	return r
+}
+
+func someXAttrs(t interface{ Fatal(...any) }, value string) farm.XAttrs {
+	x, err := farm.MakeXAttrs([]farm.XAttr{{Name: "user.note", Value: value}, {Name: farm.XAttrACL, Value: "g=5,u:1000:alice=6"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
 }

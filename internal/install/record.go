@@ -44,12 +44,14 @@ type attrRecord struct {
 	Size   int64  `json:"size,omitempty"`
 	Digest string `json:"digest,omitempty"`
 	Target text   `json:"target,omitempty"`
+	XAttrs []byte `json:"xattrs,omitempty"` // farm.XAttrs.Encoded
 }
 
 func recordOf(a farm.Attr) attrRecord {
 	r := attrRecord{
 		Type: a.Type.String(), Mode: a.Mode, UID: a.Owner.UID, GID: a.Owner.GID, User: text(a.Owner.User),
 		Group: text(a.Owner.Group), MTime: a.MTime, Size: a.Size, Target: text(a.Target),
+		XAttrs: []byte(a.XAttrs.Encoded()),
 	}
 	if !a.Digest.IsZero() {
 		r.Digest = a.Digest.String()
@@ -67,10 +69,10 @@ func (r attrRecord) attr() (farm.Attr, error) {
 			a.Type = t
 		}
 	}
-	if r.Digest == "" {
-		return a, nil
-	}
 	var err error
+	if a.XAttrs, err = farm.ParseXAttrs(string(r.XAttrs)); err != nil || r.Digest == "" {
+		return a, err
+	}
 	a.Digest, err = farm.ParseDigest(r.Digest)
 	return a, err
 }

@@ -31,7 +31,7 @@ func byDot(a, b farm.Position) int { return farm.Stamp{Dot: a}.Compare(farm.Stam
 type State struct {
 	farm.Attr                 // what should be on disk; Absent keeps the mode and owner of what was deleted
 	Content   farm.Stamp      // the write that set type and content
-	Meta      farm.Stamp      // the write that set mode and owner
+	Meta      farm.Stamp      // the write that set mode, owner and extended attributes
 	Context   farm.Vector     // all versions that the state takes in
 	Lost      []farm.Entry    // versions whose content lost just now, among those known
 	LostDots  []farm.Position // the latest content of each member that is in Context and lost; ordered
@@ -114,7 +114,7 @@ func beats(a, b *farm.Entry) bool {
 	return a.Version.Stamp().Compare(b.Version.Stamp()) > 0
 }
 
-// settleMeta takes mode and owner from the latest that set them among versions of the winning type, and the
+// settleMeta takes mode, owner and extended attributes from the latest that set them among versions of the winning type, and the
 // modification time from the latest among those with the winning content.
 func settleMeta(s *State, known []farm.Entry) {
 	touched := s.Meta
@@ -123,7 +123,7 @@ func settleMeta(s *State, known []farm.Entry) {
 			continue
 		}
 		if e.Version.Meta.Compare(s.Meta) > 0 {
-			s.Mode, s.Owner, s.Meta = e.Mode, e.Owner, e.Version.Meta
+			s.Mode, s.Owner, s.XAttrs, s.Meta = e.Mode, e.Owner, e.XAttrs, e.Version.Meta
 		}
 		if e.Version.Content == s.Content && e.Version.Meta.Compare(touched) > 0 {
 			s.MTime, touched = e.MTime, e.Version.Meta
@@ -133,11 +133,11 @@ func settleMeta(s *State, known []farm.Entry) {
 
 // impliedDir is the directory that holds a live child although its own last version is a deletion or no directory.
 func impliedDir(was farm.Attr) farm.Attr {
-	mode := was.Mode
-	if was.Type != farm.Absent || mode == 0 {
-		mode = 0o755
+	dir := farm.Attr{Type: farm.Dir, Mode: was.Mode, Owner: was.Owner, XAttrs: was.XAttrs}
+	if was.Type != farm.Absent || dir.Mode == 0 {
+		dir.Mode, dir.XAttrs = 0o755, farm.XAttrs{}
 	}
-	return farm.Attr{Type: farm.Dir, Mode: mode, Owner: was.Owner}
+	return dir
 }
 
 // lost tells whether e's content is neither what should be on disk nor something that the winner's writer overwrote

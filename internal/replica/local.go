@@ -198,6 +198,9 @@ func (m *Machine) write(r farm.Record, seen farm.Observation) {
 	}
 	if a.Type == farm.Absent {
 		a.Mode, a.Owner = d.Mode, d.Owner
+		if d.Type == farm.Dir {
+			a.XAttrs = d.XAttrs // with the mode, its access control list
+		}
 	}
 	e := farm.Entry{Path: r.Path, Attr: asKnown(a, r, v), Version: v}
 	r.Known = reconcile.Merge(r.Known, e)
@@ -209,12 +212,12 @@ func (m *Machine) write(r farm.Record, seen farm.Observation) {
 	m.tellConflicts(r.Known, dot)
 }
 
-// asKnown replaces mode and owner that the writer did not touch by those that the farm knows: this file system may be
+// asKnown replaces mode, owner and extended attributes that the writer did not touch by those that the farm knows: this file system may be
 // unable to represent them, which is no change.
 func asKnown(a farm.Attr, r farm.Record, v farm.Version) farm.Attr {
 	for _, k := range r.Known {
 		if v.Meta == k.Version.Meta && k.Type == a.Type {
-			a.Mode, a.Owner = k.Mode, k.Owner
+			a.Mode, a.Owner, a.XAttrs = k.Mode, k.Owner, k.XAttrs
 		}
 	}
 	return a

@@ -114,6 +114,9 @@ func (w *writer) change(c *farm.Change, out *pb.Entry) {
 	out.Type, out.Mode, out.Mtime, out.Size = pb.Type(e.Type), e.Mode, e.MTime, e.Size
 	out.Uid, out.Gid, out.User, out.Group = e.Owner.UID, e.Owner.GID, []byte(e.Owner.User), []byte(e.Owner.Group)
 	out.Digest, out.Target = digestBytes(e.Digest), []byte(e.Target)
+	if !e.XAttrs.IsZero() {
+		out.Xattrs = []byte(e.XAttrs.Encoded())
+	}
 
 	v := &e.Version
 	out.Actor, out.Seq, out.Time = w.actor(v.Dot.Actor), uint64(v.Dot.Seq), uint64(v.Time)

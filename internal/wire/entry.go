@@ -65,12 +65,13 @@ func (r *reader) attr(e *pb.Entry) farm.Attr {
 		Size:   e.GetSize(),
 		Digest: r.digest("digest", e.GetDigest()),
 		Target: r.text("target", e.GetTarget(), farm.MaxPathBytes),
+		XAttrs: r.xattrs("xattrs", e.GetXattrs()),
 	}
 	file, link := e.GetType() == pb.Type_FILE, e.GetType() == pb.Type_SYMLINK
 	switch {
 	case e.GetType() < pb.Type_ABSENT || e.GetType() > pb.Type_SYMLINK:
 		r.fail("type", "%d is not known", e.GetType())
-	case a.Mode&^farm.ModeBits != 0:
+	case a.Mode&^(farm.ModeBits|farm.SpecialBits) != 0:
 		r.fail("mode", "%o has bits that are not replicated", a.Mode)
 	case a.Size < 0 || a.Size > 0 && !file:
 		r.fail("size", "a %v of %d bytes", a.Type, a.Size)
@@ -82,6 +83,17 @@ func (r *reader) attr(e *pb.Entry) farm.Attr {
 		r.fail("target", "it holds a NUL byte")
 	}
 	return a
+}
+
+func (r *reader) xattrs(field string, b []byte) farm.XAttrs {
+	if !r.limit(field, len(b), farm.MaxXAttrBytes) {
+		return farm.XAttrs{}
+	}
+	x, err := farm.ParseXAttrs(string(b))
+	if err != nil {
+		r.fail(field, "%w", err)
+	}
+	return x
 }
 
 func (r *reader) version(e *pb.Entry) farm.Version {

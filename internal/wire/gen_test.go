@@ -54,6 +54,9 @@ var (
 			Mode: rapid.Uint32Max(0o777).Draw(t, "mode"),
 			Owner: farm.Owner{UID: rapid.Uint32().Draw(t, "uid"), GID: rapid.Uint32().Draw(t, "gid"), User: text.Draw(t, "user"),
 				Group: text.Draw(t, "group")}}
+		if rapid.Bool().Draw(t, "xattrs") {
+			a.XAttrs = someXAttrs(t)
+		}
 		switch a.Type {
 		case farm.File:
 			a.Size, a.Digest = rapid.Int64Min(0).Draw(t, "size"), digests.Draw(t, "digest")
@@ -109,3 +112,11 @@ var (
 		}
 	})
 )
+
+func someXAttrs(t interface{ Fatal(...any) }) farm.XAttrs {
+	x, err := farm.MakeXAttrs([]farm.XAttr{{Name: "user.note", Value: "\xff"}, {Name: farm.XAttrACL, Value: "g=5,u:1000:alice=6"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}

@@ -103,5 +103,5 @@ const (
 func Size(c *farm.Change) int {
 	e := &c.Entry
 	return entryOverheadBytes + len(e.Path.String()) + len(e.Target) + len(e.Owner.User) + len(e.Owner.Group) +
-		len(c.Content) + positionBytes*(e.Version.Vector.Len()+len(e.Version.Lost))
+		len(c.Content) + len(e.XAttrs.Encoded()) + positionBytes*(e.Version.Vector.Len()+len(e.Version.Lost))
 }

@@ -28,11 +28,15 @@ func samples() map[string]Message {
 	link.Entry.Attr = farm.Attr{Type: farm.Symlink, Target: "../\xff"}
 	gone.Content = nil
 	gone.Entry.Attr = farm.Attr{Type: farm.Absent, Mode: 0o600}
+	rich := valid()
+	rich.Content = nil
+	rich.Entry.XAttrs, rich.Entry.Mode = someXAttrs(panicker{}), 0o4755
 	vector := farm.VectorOf(full.Entry.Version.Dot, p)
 	return map[string]Message{
 		"hello":   Hello{"web1", 1, 1, "0.1.0", "sha256:ab", time.Unix(1_700_000_000, 1), 42},
 		"beat":    Beat{7, 6, 5 * time.Millisecond, time.Unix(1_700_000_000, 1)},
 		"changes": Changes{"gallery", []farm.Change{full, link, gone}},
+		"xattrs":  Changes{"gallery", []farm.Change{rich}},
 		"want":    Want{farm.FolderFarm, vector},
 		"have":    Have{"gallery", farm.Vector{}},
 		"state": State{farm.MemberState{Member: "web1", Roles: []farm.Role{farm.RoleNode}, Draining: true, Version: "0.1.0",
@@ -40,6 +44,10 @@ func samples() map[string]Message {
 			Folders: map[farm.FolderID]farm.FolderState{"gallery": {Actor: p.Actor, Known: vector, Applied: vector, Durable: vector, Entries: 3, Waiting: 4}}}},
 	}
 }
+
+type panicker struct{}
+
+func (panicker) Fatal(args ...any) { panic(args) }
 
 func TestProtocol1IsDecodedForEver(t *testing.T) {
 	for name, want := range samples() {

@@ -627,6 +627,7 @@ type Entry struct {
 	LostSeqs      []uint64               `protobuf:"varint,20,rep,packed,name=lost_seqs,json=lostSeqs,proto3" json:"lost_seqs,omitempty"`
 	Content       []byte                 `protobuf:"bytes,21,opt,name=content,proto3,oneof" json:"content,omitempty"` // missing: to be fetched
 	Sent          int64                  `protobuf:"varint,22,opt,name=sent,proto3" json:"sent,omitempty"`            // nanoseconds since 1970; 0: sent again for catching up
+	Xattrs        []byte                 `protobuf:"bytes,30,opt,name=xattrs,proto3" json:"xattrs,omitempty"`         // farm.XAttrs.Encoded: per attribute, by name, uvarint length, name, uvarint length, value
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -813,6 +814,13 @@ func (x *Entry) GetSent() int64 {
 		return x.Sent
 	}
 	return 0
+}
+
+func (x *Entry) GetXattrs() []byte {
+	if x != nil {
+		return x.Xattrs
+	}
+	return nil
 }
 
 type Changes struct {
@@ -1707,7 +1715,7 @@ const file_tandem_proto_rawDesc = "" +
 	"\x05Stamp\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\rR\x05actor\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x12\n" +
-	"\x04time\x18\x03 \x01(\x06R\x04time\"\xe3\x04\n" +
+	"\x04time\x18\x03 \x01(\x06R\x04time\"\xfb\x04\n" +
 	"\x05Entry\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\fR\x04path\x12#\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x0f.tandem.v1.TypeR\x04type\x12\x12\n" +
@@ -1734,7 +1742,8 @@ const file_tandem_proto_rawDesc = "" +
 	"lostActors\x12\x1b\n" +
 	"\tlost_seqs\x18\x14 \x03(\x04R\blostSeqs\x12\x1d\n" +
 	"\acontent\x18\x15 \x01(\fH\x00R\acontent\x88\x01\x01\x12\x12\n" +
-	"\x04sent\x18\x16 \x01(\x03R\x04sentB\n" +
+	"\x04sent\x18\x16 \x01(\x03R\x04sent\x12\x16\n" +
+	"\x06xattrs\x18\x1e \x01(\fR\x06xattrsB\n" +
 	"\n" +
 	"\b_content\"M\n" +
 	"\aChanges\x12\x16\n" +
