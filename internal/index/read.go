@@ -100,6 +100,19 @@ func (x *Index) Live(dir farm.Path) (live bool, err error) {
 	return live, err
 }
 
+// Empty tells whether there is no record below dir.
+func (x *Index) Empty(dir farm.Path) (bool, error) {
+	empty := true
+	in := below(dir)
+	err := x.read(func(c *conn) error {
+		return c.query(func(*sqlite3.Stmt) (bool, error) {
+			empty = false
+			return false, nil
+		}, "SELECT 1 FROM record WHERE key >= ?1 AND key < ?2 LIMIT 1", in.low, in.high)
+	})
+	return empty, fail("read index", dir.String(), err)
+}
+
 // children visits the records directly in dir until visit wants no more.
 func (x *Index) children(dir farm.Path, visit func(farm.Record) (more bool)) error {
 	err := x.read(func(c *conn) error {

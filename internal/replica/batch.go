@@ -14,10 +14,12 @@ type batch struct {
 	drop map[farm.Path]bool
 	meta *farm.Meta
 	err  error
+
+	recent *recent
 }
 
 func newBatch(log Log) *batch {
-	return &batch{log: log, put: map[farm.Path]farm.Record{}, drop: map[farm.Path]bool{}}
+	return &batch{log: log, put: map[farm.Path]farm.Record{}, drop: map[farm.Path]bool{}, recent: newRecent()}
 }
 
 func (b *batch) fail(err error) {
@@ -34,11 +36,34 @@ func (b *batch) Get(p farm.Path) (farm.Record, bool) {
 	if b.drop[p] {
 		return farm.Record{}, false
 	}
+	if r, known := b.recent.get(p); known {
+		return r.Record, r.there
+	}
 	r, ok, err := b.log.Get(p)
+	if err == nil && !ok {
+		err = b.lookBeside(p)
+	}
 	if err != nil {
 		b.fail(err)
+		return farm.Record{}, false
 	}
+	b.recent.put(p, remembered{r, ok})
 	return r, ok
+}
+
+// lookBeside finds out whether the log has anything in the directory of p, which it does not know: mostly not, when a
+// tree is new.
+func (b *batch) lookBeside(p farm.Path) error {
+	if p.IsRoot() {
+		return nil
+	}
+	dir := p.Parent()
+	if _, asked := b.recent.below[dir]; asked {
+		return nil
+	}
+	empty, err := b.log.Empty(dir)
+	b.recent.below[dir] = empty
+	return err
 }
 
 // Put implements Catalogue.
@@ -98,6 +123,12 @@ func (b *batch) commit() {
 	if err := b.log.Commit(put, drop, b.meta); err != nil {
 		b.fail(err)
 		return
+	}
+	for p := range b.drop {
+		b.recent.put(p, remembered{})
+	}
+	for p, r := range b.put {
+		b.recent.put(p, remembered{r, true})
 	}
 	clear(b.put)
 	clear(b.drop)

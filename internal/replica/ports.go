@@ -17,6 +17,8 @@ type Log interface {
 	All(under farm.Path) iter.Seq2[farm.Record, error]
 	Children(dir farm.Path) (map[string]farm.Disk, error)
 	Live(dir farm.Path) (bool, error)
+	// Empty tells whether there is no record below dir.
+	Empty(dir farm.Path) (bool, error)
 	ByDigest(farm.Digest) ([]farm.Path, error)
 }
 

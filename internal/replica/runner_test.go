@@ -118,6 +118,16 @@ func (w *world) Live(dir farm.Path) (bool, error) {
 	return w.cat.Live(dir), nil
 }
 
+func (w *world) Empty(dir farm.Path) (bool, error) {
+	all := 0
+	for r := range w.All(dir) {
+		if r.Path != dir {
+			all++
+		}
+	}
+	return all == 0, nil
+}
+
 // The watcher.
 
 func (w *world) Events() <-chan replica.Noticed { return w.noticed }
