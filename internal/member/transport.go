@@ -3,6 +3,7 @@ package member
 import (
 	"context"
 	"io"
+	"time"
 
 	"tandem/internal/farm"
 	"tandem/internal/replica"
@@ -41,6 +42,29 @@ func (t transport) Had(ctx context.Context, to farm.MemberID, upto farm.Vector) 
 // Fetch implements replica.Transport.
 func (t transport) Fetch(ctx context.Context, from farm.MemberID, p farm.Path, d farm.Digest, size int64) (io.ReadCloser, error) {
 	return t.m.hub.Fetch(ctx, from, t.id, p, d, size)
+}
+
+// roomWait bounds how long one look at the disk waits for members that take changes too slowly.
+const roomWait = 100 * time.Millisecond
+
+// Room implements replica.Transport. One holder that keeps up is enough: the others catch up later.
+func (t transport) Room(ctx context.Context) {
+	var full <-chan struct{}
+	for _, id := range t.Linked() {
+		if full = t.m.hub.Crowded(id, t.id); full == nil {
+			return
+		}
+	}
+	if full == nil {
+		return
+	}
+	timer := time.NewTimer(roomWait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-full:
+	}
 }
 
 // Linked implements replica.Transport.

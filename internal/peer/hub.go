@@ -205,6 +205,16 @@ func (h *Hub) Send(to farm.MemberID, m wire.Message) bool {
 	return true
 }
 
+// Crowded returns what is closed when there may be room for the folder's next changes to the member; nil if there is now,
+// or if waiting would not help because it is not linked or has to catch up anyway.
+func (h *Hub) Crowded(to farm.MemberID, folder farm.FolderID) <-chan struct{} {
+	s, err := h.live("send", to)
+	if err != nil {
+		return nil
+	}
+	return s.out.crowded(folder)
+}
+
 // SendWait is Send for catching up: it waits for room in the queue, of which it leaves half to Send, and sends in as
 // many frames as it takes. Error farm.Unavailable if there is no session or it ends meanwhile.
 func (h *Hub) SendWait(ctx context.Context, to farm.MemberID, m wire.Message) error {

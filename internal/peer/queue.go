@@ -16,6 +16,7 @@ type queue struct {
 	turn    []farm.FolderID // lanes that are not empty, next first
 	bytes   int
 	entries int
+	lags    map[farm.FolderID]bool // of which a change did not fit: further ones would only widen the gap
 	closed  error
 	ready   chan struct{} // has a token when there may be something to take
 	room    chan struct{} // closed when something was taken; nil if nobody waits
@@ -32,7 +33,7 @@ type item struct {
 const otherBytes = 128
 
 func newQueue() *queue {
-	return &queue{lanes: make(map[farm.FolderID][]item), ready: make(chan struct{}, 1)}
+	return &queue{lanes: make(map[farm.FolderID][]item), lags: make(map[farm.FolderID]bool), ready: make(chan struct{}, 1)}
 }
 
 // items are the parts of a message that can be sent one by one.
@@ -60,7 +61,8 @@ func token(c chan struct{}) {
 	}
 }
 
-// push adds the whole message, or nothing if that would be more than the queue holds.
+// push adds the whole message, or nothing if that would be more than the queue holds. Once changes of a folder did not fit,
+// no others are taken before pushWait has some: the receiver will ask for all behind the gap, so they would come twice.
 func (q *queue) push(m wire.Message) bool {
 	folder, list := items(m)
 	q.mu.Lock()
@@ -69,7 +71,12 @@ func (q *queue) push(m wire.Message) bool {
 	for _, it := range list {
 		bytes += it.bytes
 	}
-	if q.closed != nil || q.bytes+bytes > queueBytes || q.entries+len(list) > queueEntries {
+	_, changes := m.(wire.Changes)
+	if q.closed != nil || changes && q.lags[folder] {
+		return false
+	}
+	if q.bytes+bytes > queueBytes || q.entries+len(list) > queueEntries {
+		q.lags[folder] = q.lags[folder] || changes
 		return false
 	}
 	q.add(folder, list, bytes)
@@ -114,6 +121,7 @@ func (q *queue) pushSome(folder farm.FolderID, list *[]item) (<-chan struct{}, e
 	if q.closed != nil {
 		return nil, q.closed
 	}
+	delete(q.lags, folder)
 	n, bytes := 0, 0
 	for n < len(*list) && q.bytes+bytes < queueBytes/2 && q.entries+n < queueEntries/2 {
 		bytes += (*list)[n].bytes
@@ -123,10 +131,26 @@ func (q *queue) pushSome(folder farm.FolderID, list *[]item) (<-chan struct{}, e
 	if *list = (*list)[n:]; len(*list) == 0 {
 		return nil, nil
 	}
+	return q.awaitRoom(), nil
+}
+
+// awaitRoom is closed when something was taken. The caller holds mu.
+func (q *queue) awaitRoom() <-chan struct{} {
 	if q.room == nil {
 		q.room = make(chan struct{})
 	}
-	return q.room, nil
+	return q.room
+}
+
+// crowded tells whether the folder's next changes had better wait, and until when; nil if not. Catching up leaves a
+// quarter to those who wait here.
+func (q *queue) crowded(folder farm.FolderID) <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed != nil || q.lags[folder] || q.bytes < queueBytes/4*3 && q.entries < queueEntries/4*3 {
+		return nil
+	}
+	return q.awaitRoom()
 }
 
 // pop takes what fits into the next frame: changes of one folder, or one other message.

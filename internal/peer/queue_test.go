@@ -86,7 +86,7 @@ func TestQueueKeepsOrderAndMergesUpToAFrame(t *testing.T) {
 
 func TestQueueIsBounded(t *testing.T) {
 	q := newQueue()
-	if q.push(changes("f", queueEntries+1, 0)) {
+	if q.push(changes("large", queueEntries+1, 0)) {
 		t.Error("too many entries were taken")
 	}
 	if b, n := q.size(); b != 0 || n != 0 {
@@ -102,7 +102,7 @@ func TestQueueIsBounded(t *testing.T) {
 	q.pop()
 	q.pop()
 	q.pop()
-	if !q.push(changes("f", 10, 64<<10)) {
+	if !q.push(changes("g", 10, 64<<10)) { // f has to catch up now
 		t.Error("no room after something was taken")
 	}
 }

@@ -25,6 +25,7 @@ func (r *Runner) execute(ctx context.Context, effects []Effect) error {
 		switch e := e.(type) {
 		case Examine:
 			r.looks.add(func(ctx context.Context) {
+				r.cfg.Transport.Room(ctx)
 				seen, err := r.cfg.Scanner.Examine(ctx, e.Path, e.Prior)
 				r.tell(ctx, Observed{e.Path, seen, err})
 			})

@@ -65,6 +65,8 @@ type Source interface {
 type Transport interface {
 	// Push sends a change to all linked holders. It never blocks; what does not fit is dropped and asked for later.
 	Push(farm.Change)
+	// Room waits a moment while no linked holder takes changes as fast as they are pushed.
+	Room(ctx context.Context)
 	Want(to farm.MemberID, known farm.Vector)
 	// Send sends versions that were asked for, and blocks while the peer is slow.
 	Send(ctx context.Context, to farm.MemberID, changes []farm.Change) error

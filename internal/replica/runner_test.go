@@ -185,6 +185,7 @@ func (w *world) Sweep(context.Context) {}
 
 func (w *world) Push(c farm.Change)                   { w.tell("push %s", c.Entry.Path) }
 func (w *world) Want(to farm.MemberID, _ farm.Vector) { w.tell("want %s", to) }
+func (w *world) Room(context.Context)                 {}
 func (w *world) Linked() []farm.MemberID              { return nil }
 func (w *world) Had(_ context.Context, to farm.MemberID, _ farm.Vector) error {
 	w.tell("had %s", to)
