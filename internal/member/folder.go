@@ -77,7 +77,7 @@ func (m *Member) openFolder(spec folderSpec, seeding bool) (_ *folder, err error
 	}
 	log := m.log.With("folder", spec.id)
 	if f.watcher, err = watch.Open(spec.root, spec.watch, watch.Options{
-		Folder: spec.id, Own: spec.id.Own(), OwnPrefix: probePrefix, Log: log, Events: m.sink,
+		Folder: spec.id, Own: spec.id.Own(), Small: spec.id.Own(), OwnPrefix: probePrefix, Log: log, Events: m.sink,
 	}); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,6 +59,7 @@ type Options struct {
 	Folder     farm.FolderID // names the folder in events
 	Own        bool          // fanotify: report what this process changes, too (inotify and poll always do)
 	OwnPrefix  string        // fanotify: report that of entries whose names begin so; empty: of none
+	Small      bool          // few directories on a file system where much else happens: inotify before fanotify, which hears of all
 	NoBarriers bool          // write nothing below the root: no cookies, so no barriers and no proof that notifications come
 	Interval   time.Duration // between two looks at what has to be polled; 0: DefaultPollInterval
 	MaxDirty   int           // paths held; 0: MaxDirtyPaths
@@ -145,7 +147,11 @@ type opener struct {
 // choose tries the sources in turn and keeps the first that works.
 func (w *Watcher) choose(mode Mode) error {
 	var refused error
-	for _, o := range append(systemOpeners(), opener{Poll, openPoll}) {
+	openers := systemOpeners()
+	if w.opts.Small {
+		slices.Reverse(openers)
+	}
+	for _, o := range append(openers, opener{Poll, openPoll}) {
 		if mode != Auto && mode != o.mode {
 			continue
 		}
