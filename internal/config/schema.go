@@ -68,7 +68,10 @@ type Folder struct {
 	Exclude  []string      `toml:"exclude,orone" doc:"patterns of paths that are not replicated, relative to the folder: * within a name, ** over directories" example:"[\"cache/**\", \"*.log\"]"`
 	Watch    string        `toml:"watch" default:"\"auto\"" values:"auto|fanotify|inotify|poll" doc:"how changes are noticed; auto takes the best that the system allows"`
 	Audit    time.Duration `toml:"audit" default:"\"1h\"" min:"1m" doc:"how often the whole folder is compared with the index, in case a change went unnoticed"`
-	Preserve Size          `toml:"preserve" default:"\"1GiB\"" doc:"space for files that lost a conflict or were replaced or deleted; the oldest go first"`
+	Preserve Size          `toml:"preserve" default:"\"1GiB\"" doc:"space for preserved files: what lost a conflict, was deleted by another member, or stood in the way; deleted ones go first, then the oldest"`
+
+	PreserveAge     time.Duration `toml:"preserve_age" default:"\"30d\"" min:"1m" doc:"how long files are preserved at most"`
+	PreserveDeleted bool          `toml:"preserve_deleted" default:"true" doc:"preserve files that another member deleted"`
 }
 
 // Edge is the table [edge]: how visitors come in.

@@ -169,6 +169,8 @@ type Plan struct {
 	Expect   Disk   // what the index says is there; anything else on disk is a change of somebody's and stops the plan
 	Content  []byte // content of Want when it came inline
 	Preserve *Entry // keep what is displaced as this lost version; nil: it was knowingly overwritten
+	Why      Reason // with Preserve: why it is kept; empty is ReasonConflict
+	By       Stamp  // the write that set what is wanted
 }
 
 // Outcome is how a plan ended.

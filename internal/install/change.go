@@ -86,6 +86,7 @@ func (k *Keeper) removeDir(plan farm.Plan) farm.Installed {
 	err := k.writable(plan.Path, func() error { return k.fs.RemoveDir(plan.Path) })
 	switch {
 	case err == nil:
+		k.keepDir(plan)
 		return end(plan, farm.Done)
 	case farm.KindOf(err) == farm.Exists:
 		return end(plan, farm.NotEmpty)
@@ -95,10 +96,23 @@ func (k *Keeper) removeDir(plan farm.Plan) farm.Installed {
 	return fail(plan, err)
 }
 
+// keepDir notes what a directory was, so that it comes back with its attributes. What a crash or a full disk leaves out is
+// no more than that.
+func (k *Keeper) keepDir(plan farm.Plan) {
+	l := k.lostOf(plan)
+	if l == nil {
+		return
+	}
+	p := Preserved{Path: plan.Path, Attr: plan.Expect.Attr, Reason: reasonOf(l), Lost: l.Stamp, By: l.By}
+	if _, err := k.kept.add(farm.Path{}, p); err != nil {
+		k.cfg.Log.Warn("the attributes of a deleted directory are not preserved", "path", plan.Path, "err", err)
+	}
+}
+
 // remove takes a file or a symlink out of the tree and looks at what it took.
 func (k *Keeper) remove(plan farm.Plan, at seen) farm.Installed {
 	name := k.stagingName("old-%d-%s", plan.Expect.Digest[:8])
-	in := intent{Op: opRemove, Name: name.Base(), path: plan.Path, expect: plan.Expect.Attr, lost: lostOf(plan)}
+	in := intent{Op: opRemove, Name: name.Base(), path: plan.Path, expect: plan.Expect.Attr, lost: k.lostOf(plan)}
 	if err := k.intents.begin(in); err != nil {
 		return fail(plan, err)
 	}

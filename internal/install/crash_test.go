@@ -128,7 +128,7 @@ func (b *box) settled(s scenario, plan farm.Plan) error {
 		}
 		return nil
 	}
-	if len(list) != 1 || !list[0].Attr.SameContent(plan.Expect.Attr) || list[0].Dot != dot(7) {
+	if len(list) != 1 || !list[0].Attr.SameContent(plan.Expect.Attr) || list[0].Lost.Dot != dot(7) {
 		return fmt.Errorf("preserved: %+v", list)
 	}
 	return nil
@@ -307,7 +307,7 @@ func (b *box) lateIsKept(plan farm.Plan) error {
 		return nil
 	}
 	for _, p := range must(b.k.List()) {
-		if p.Path == at && p.Reason == LateWrite {
+		if p.Path == at && p.Reason == farm.ReasonLateWrite {
 			return nil
 		}
 	}

@@ -40,6 +40,7 @@ type box struct {
 	now    time.Time
 	k      *Keeper
 	events []farm.Event
+	cfg    Config // beyond what start sets
 }
 
 func newBox(cfg vfs.MemConfig) *box {
@@ -53,7 +54,10 @@ func newBox(cfg vfs.MemConfig) *box {
 
 // start makes a keeper on fs, which is b.mem or a wrapper of it, as a process that starts does.
 func (b *box) start(fs vfs.FS) error {
-	b.k = New(fs, Config{Folder: "site", Sink: func(e farm.Event) { b.events = append(b.events, e) }, Now: func() time.Time { return b.now }})
+	cfg := b.cfg
+	cfg.Folder, cfg.Now = "site", func() time.Time { return b.now }
+	cfg.Sink = func(e farm.Event) { b.events = append(b.events, e) }
+	b.k = New(fs, cfg)
 	return b.k.Recover()
 }
 
@@ -126,6 +130,7 @@ type scenario struct {
 	data   string // content, where it is not in src
 	src    source
 	keep   bool // the plan preserves what is displaced
+	gone   bool // what a deletion takes away is preserved
 	pins   bool // the path exists before and after, so at every moment between
 }
 
@@ -174,6 +179,9 @@ func scenarios() []scenario {
 		{name: "remove file, preserve", before: file, keep: true},
 		{name: "remove symlink", before: link},
 		{name: "remove dir", before: dir},
+		{name: "delete file", before: file, keep: true, gone: true},
+		{name: "delete big file", before: big, keep: true, gone: true},
+		{name: "delete symlink", before: link, keep: true, gone: true},
 	}
 }
 
@@ -186,7 +194,10 @@ func (s scenario) plan(fs vfs.FS) farm.Plan {
 	if s.want.Type != farm.Absent && s.want.SameContent(p.Expect.Attr) && s.want.MTime == 0 {
 		p.Want.MTime = p.Expect.MTime
 	}
-	if s.keep {
+	if s.gone {
+		p.Expect.Content = farm.Stamp{Dot: dot(7), Time: 99}
+		p.By = farm.Stamp{Dot: dot(8), Time: 100}
+	} else if s.keep {
 		p.Preserve = &farm.Entry{Path: at, Attr: p.Expect.Attr, Version: farm.Version{Dot: dot(7), Time: 99}}
 	}
 	return p
@@ -198,6 +209,7 @@ func dot(n farm.Seq) farm.Position {
 
 // set makes the tree of a scenario and lets it grow old, so that nothing is racy.
 func (b *box) set(s scenario) {
+	b.cfg.KeepDeleted = s.gone
 	if _, err := b.mem.Lstat(path("dir")); err != nil {
 		check(b.app.Mkdir(path("dir"), 0o755))
 	}

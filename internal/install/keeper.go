@@ -28,15 +28,23 @@ type Config struct {
 	Log        *slog.Logger     // nil: nothing is logged
 	Now        func() time.Time // nil: time.Now
 	QuotaBytes int64            // of preserved files; 0: DefaultQuotaBytes
+	MaxAge     time.Duration    // of preserved files; 0: any
+
+	// KeepDeleted preserves what an installed deletion takes away. Moved, if any, tells whether the content of a path that
+	// by deleted stands at another path now, as after a rename: then nothing was lost, and nothing is kept.
+	KeepDeleted bool
+	Moved       func(p farm.Path, d farm.Digest, by farm.Stamp) bool
+
+	maxFiles int // preserved; 0: maxPreserved
 }
 
 // DefaultQuotaBytes bounds the preserved files of a folder unless the configuration says otherwise.
 const DefaultQuotaBytes = 10 << 30
 
 const (
-	maxLeftovers = 4096 // in staging; beyond it the plan that adds one settles one
-	maxSwaps     = 8    // exchanges in a row while an application keeps replacing the path
-	maxLocals    = 4    // local files tried for one content
+	maxLeftovers = 16_384 // in staging; beyond it the plan that adds one settles one
+	maxSwaps     = 8      // exchanges in a row while an application keeps replacing the path
+	maxLocals    = 4      // local files tried for one content
 
 	// verifyBytes is the size up to which what was taken out of the tree is always read before it is thrown away.
 	verifyBytes = farm.InlineBytes
@@ -55,6 +63,9 @@ type Keeper struct {
 
 	finished []farm.Plan // set by Recover
 
+	telling sync.Mutex
+	told    told // under telling
+
 	parents sync.Mutex // one read-only parent is open to us at a time
 }
 
@@ -72,18 +83,25 @@ func New(fs vfs.FS, cfg Config) *Keeper {
 	if cfg.QuotaBytes == 0 {
 		cfg.QuotaBytes = DefaultQuotaBytes
 	}
+	if cfg.maxFiles == 0 {
+		cfg.maxFiles = maxPreserved
+	}
 	cfg.Log = cfg.Log.With("folder", cfg.Folder)
 	k := &Keeper{fs: fs, cfg: cfg}
 	k.kept = newPreserved(fs, cfg)
 	return k
 }
 
-// Close gives up the log of intents. The tree's FS is the caller's to close.
+// Close gives up the logs. The tree's FS is the caller's to close.
 func (k *Keeper) Close() error {
 	if k.intents == nil {
 		return nil
 	}
-	return k.intents.close()
+	err := k.intents.close()
+	if k.kept.records != nil {
+		err = errors.Join(err, k.kept.records.close())
+	}
+	return err
 }
 
 // Install brings the path of the plan from what the plan expects to what it wants. src may be nil. It does not sync.
@@ -144,9 +162,4 @@ func fail(plan farm.Plan, err error) farm.Installed {
 		r.Outcome = farm.NoSource
 	}
 	return r
-}
-
-// event tells that something happened to the entry p.
-func (k *Keeper) event(id farm.EventID, p farm.Path, message string, fields map[string]string) {
-	k.cfg.Sink(farm.Event{ID: id, Severity: farm.Warning, Folder: k.cfg.Folder, Subject: p.String(), Message: message, Fields: fields})
 }

@@ -41,7 +41,7 @@ func TestPlans(t *testing.T) {
 				fs, w := disk(t)
 				check(w.Mkdir(path("dir"), 0o755))
 				s.before(w)
-				k := New(fs, Config{Folder: "site"})
+				k := New(fs, Config{Folder: "site", KeepDeleted: s.gone})
 				check(k.Recover())
 				defer k.Close()
 				testPlan(t, s, fs, k)
@@ -83,11 +83,17 @@ func testPlan(t *testing.T, s scenario, fs vfs.FS, k *Keeper) {
 		}
 		return
 	}
-	want := oldText
+	want, reason := oldText, farm.ReasonConflict
+	if s.gone {
+		reason = farm.ReasonDeleted
+	}
+	if plan.Expect.Size > int64(len(oldText)) {
+		want = bigText + "old"
+	}
 	if plan.Expect.Type == farm.Symlink {
 		want = plan.Expect.Target
 	}
-	if p, ok := all[want]; !ok || len(all) != 1 || p.Path != at || p.Dot != dot(7) || p.Written != 99 || p.Reason != Conflict {
+	if p, ok := all[want]; !ok || len(all) != 1 || p.Path != at || p.Lost.Dot != dot(7) || p.Lost.Time != 99 || p.Reason != reason || (p.By != farm.Stamp{}) != s.gone {
 		t.Errorf("preserved: %+v", all)
 	}
 }

@@ -4,13 +4,18 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	"tandem/internal/farm"
 	"tandem/internal/vfs"
 )
 
-// load reads the store. Records without data are void; data without a record, which only a power cut leaves, gets one.
+// metaSuffix ends the name of a record of the older form.
+const metaSuffix = ".json"
+
+// load reads the store. Records without data are void; data without a record, which only damage or a power cut leaves,
+// gets one. Stores of the older form become ones of this form.
 func (s *preserved) load() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -18,37 +23,87 @@ func (s *preserved) load() error {
 	if err != nil {
 		return err
 	}
-	names := map[string]bool{}
+	known, lines, err := readRecords(s.fs)
+	if err != nil {
+		return err
+	}
+	if s.records, err = openRecords(s.fs, lines); err != nil {
+		return err
+	}
+	data := map[string]bool{}
 	for _, e := range list {
-		names[e.Name] = true
+		if id, ok := strings.CutSuffix(e.Name, dataSuffix); ok {
+			data[id] = true
+		}
 	}
 	var errs []error
 	for _, e := range list {
 		if id, ok := strings.CutSuffix(e.Name, metaSuffix); ok {
-			errs = append(errs, s.loadOne(id, names[id+dataSuffix]))
-		} else if id, ok := strings.CutSuffix(e.Name, dataSuffix); ok && !names[id+metaSuffix] {
+			errs = append(errs, s.convert(id, data, known))
+		}
+	}
+	for _, id := range sortedKeys(known) {
+		if p := known[id]; p.Attr.Type == farm.Dir || data[id] {
+			s.load1(p)
+		}
+	}
+	for _, id := range sortedKeys(data) {
+		if _, ok := known[id]; !ok {
 			errs = append(errs, s.adopt(id))
 		}
+	}
+	slices.SortFunc(s.order, byTime)
+	if lines[0] > 0 && lines[1] > 0 {
+		errs = append(errs, s.merge())
 	}
 	return errors.Join(errs...)
 }
 
-func (s *preserved) loadOne(id string, hasData bool) error {
-	p, err := s.readMeta(id)
-	switch {
-	case farm.KindOf(err) == farm.Corrupt && hasData:
-		if err := s.fs.Remove(metaPath(id)); err != nil {
+// load1 is insert without the order, which is set right at the end.
+func (s *preserved) load1(p Preserved) {
+	order := s.order
+	s.order = nil
+	s.insert(p)
+	s.order = append(order, s.order...)
+}
+
+// merge makes one log of two.
+func (s *preserved) merge() error {
+	// Both are complete for what they say, so what is there is in the first from now on.
+	for _, h := range s.order {
+		if err := s.records.add(h.Preserved); err != nil {
 			return err
 		}
-		return s.adopt(id)
-	case farm.KindOf(err) == farm.Corrupt, err == nil && p.Attr.Type == farm.File && !hasData:
-		return s.fs.Remove(metaPath(id))
-	case err != nil:
+	}
+	if err := s.fs.Sync(); err != nil {
 		return err
 	}
-	s.insert(p)
-	return nil
+	return s.records.logs[1-s.records.at].Reset()
 }
+
+// convert takes a record of the older form into the log, and removes it.
+func (s *preserved) convert(id string, data map[string]bool, known map[string]Preserved) error {
+	p, err := s.readMeta(id)
+	switch {
+	case err != nil && farm.KindOf(err) != farm.Corrupt:
+		return err
+	case err != nil, p.Attr.Type != farm.Symlink && !data[id]: // its data, if any, is adopted
+		return s.fs.Remove(metaPath(id))
+	}
+	if err := s.records.add(p); err != nil {
+		return err
+	}
+	if p.Attr.Type == farm.Symlink && !data[id] {
+		if err := s.fs.Symlink(p.Attr.Target, dataPath(id)); err != nil {
+			return err
+		}
+		data[id] = true
+	}
+	known[id] = p
+	return s.fs.Remove(metaPath(id))
+}
+
+func metaPath(id string) farm.Path { return farm.MustPath(vfs.PreservedDir + "/" + id + metaSuffix) }
 
 func (s *preserved) readMeta(id string) (Preserved, error) {
 	f, err := s.fs.Open(metaPath(id))
@@ -56,28 +111,19 @@ func (s *preserved) readMeta(id string) (Preserved, error) {
 		return Preserved{}, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(f)
+	b, err := io.ReadAll(io.LimitReader(f, 2*maxRecordBytes))
 	if err != nil {
 		return Preserved{}, err
 	}
 	var r preservedRecord
-	p := Preserved{ID: id}
-	l := &lost{}
-	err = json.Unmarshal(b, &r)
-	if err == nil {
-		p.Path, err = farm.ParsePath(string(r.Path))
+	if err = json.Unmarshal(b, &r); err == nil {
+		r.ID = id
+		var p Preserved
+		if p, err = r.preserved(); err == nil {
+			return p, nil
+		}
 	}
-	if err == nil {
-		p.Attr, err = r.Attr.attr()
-	}
-	if err == nil && r.Lost != nil {
-		l, err = r.Lost.lost()
-	}
-	if err != nil {
-		return p, farm.Errorf("read preserved", id, farm.Corrupt, "%w", err)
-	}
-	p.Reason, p.Time, p.Dot, p.Written = r.Reason, r.Time, l.Dot, l.Time
-	return p, nil
+	return Preserved{}, farm.Errorf("read preserved", id, farm.Corrupt, "%w", err)
 }
 
 // adopt writes a record for data of which nothing is known.
@@ -86,19 +132,19 @@ func (s *preserved) adopt(id string) error {
 	if err != nil {
 		return err
 	}
-	a := st.Attr()
-	if a.Digest, _, err = digest(s.fs, dataPath(id)); err != nil {
+	p := Preserved{Path: unknownPath(id), Attr: st.Attr(), Reason: farm.ReasonCrash, Time: s.cfg.Now().UTC(), ID: id}
+	if p.Attr.Type == farm.Symlink {
+		p.Attr.Target, err = s.fs.Readlink(dataPath(id))
+	} else {
+		p.Attr.Digest, _, err = digest(s.fs, dataPath(id))
+	}
+	if err != nil {
 		return err
 	}
-	old := dataPath(id)
-	p := Preserved{Path: unknownPath(id), Attr: a, Reason: Crash, Time: s.cfg.Now().UTC()}
-	if p.ID, err = s.writeMeta(p); err != nil {
+	if err := s.records.add(p); err != nil {
 		return err
 	}
-	if err := s.fs.RenameNoReplace(old, dataPath(p.ID)); err != nil {
-		return err
-	}
-	s.insert(p)
+	s.load1(p)
 	return nil
 }
 

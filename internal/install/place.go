@@ -197,7 +197,7 @@ func (k *Keeper) replace(ctx context.Context, plan farm.Plan, at seen, src Sourc
 	}
 	in := intent{
 		Op: opReplace, Name: o.name.Base(), path: plan.Path,
-		want: plan.Want, expect: plan.Expect.Attr, lost: lostOf(plan),
+		want: plan.Want, expect: plan.Expect.Attr, lost: k.lostOf(plan),
 	}
 	if err := k.intents.begin(in); err != nil {
 		k.scrap(o)

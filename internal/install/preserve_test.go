@@ -79,6 +79,7 @@ func TestQuota(t *testing.T) {
 		check(b.app.WriteFile(path("f"), fmt.Appendf(nil, "content %02d", i)))
 		b.now = b.now.Add(time.Second)
 		b.lose(path("f"), "winner", farm.Seq(i))
+		b.k.Sweep(context.Background())
 	}
 	all := kept(t, b.k)
 	if len(all) != 2 || all["content 03"].ID == "" || all["content 04"].ID == "" {
@@ -93,12 +94,13 @@ func TestQuota(t *testing.T) {
 	if len(dropped) != 3 {
 		t.Errorf("dropped %v", dropped)
 	}
-	if list := must(b.mem.ReadDir(path(vfs.PreservedDir))); len(list) != 4 {
+	if list := must(b.mem.ReadDir(path(vfs.PreservedDir))); len(list) != 2+2 {
 		t.Errorf("on disk: %v", list)
 	}
 	// What is larger than the quota is kept all the same, alone.
 	check(b.app.WriteFile(path("f"), []byte(strings.Repeat("x", 100))))
 	b.lose(path("f"), "winner", 9)
+	b.k.Sweep(context.Background())
 	if list := must(b.k.List()); len(list) != 1 || list[0].Attr.Size != 100 {
 		t.Errorf("kept %v", list)
 	}
@@ -150,7 +152,7 @@ func TestDamagedStore(t *testing.T) {
 		b.start(b.mem),
 	)
 	all := kept(t, b.k)
-	if len(all) != 2 || all["torn"].Reason != Crash || all["orphan"].Path != path("unknown/3-orphan") {
+	if len(all) != 2 || all["torn"].Reason != farm.ReasonCrash || all["orphan"].Path != path("unknown/3-orphan") {
 		t.Errorf("kept %+v", all)
 	}
 	if list := must(b.mem.ReadDir(path(vfs.PreservedDir))); len(list) != 4 {

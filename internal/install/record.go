@@ -2,7 +2,7 @@ package install
 
 import (
 	"encoding/json"
-	"time"
+	"errors"
 	"unicode/utf8"
 
 	"tandem/internal/farm"
@@ -77,37 +77,62 @@ func (r attrRecord) attr() (farm.Attr, error) {
 	return a, err
 }
 
-// lost names the version that is preserved.
+// lost names the version that is preserved, why, and what took its place.
 type lost struct {
-	Dot  farm.Position
-	Time farm.HLC
+	farm.Stamp
+	Why farm.Reason // empty: ReasonConflict
+	By  farm.Stamp
 }
 
-func lostOf(plan farm.Plan) *lost {
-	if plan.Preserve == nil {
-		return nil
+// lostOf is what a plan keeps of what it takes out of the tree; nil: nothing.
+func (k *Keeper) lostOf(plan farm.Plan) *lost {
+	switch {
+	case plan.Preserve != nil:
+		v := plan.Preserve.Version
+		return &lost{farm.Stamp{Dot: v.Dot, Time: v.Time}, plan.Why, plan.By}
+	case plan.Want.Type == farm.Absent && k.cfg.KeepDeleted:
+		return &lost{plan.Expect.Content, farm.ReasonDeleted, plan.By}
 	}
-	return &lost{plan.Preserve.Version.Dot, plan.Preserve.Version.Time}
+	return nil
 }
 
 type lostRecord struct {
-	Dot  string   `json:"dot"`
-	Time farm.HLC `json:"time"`
+	Dot   string      `json:"dot"`
+	Time  farm.HLC    `json:"time"`
+	Why   farm.Reason `json:"why,omitempty"`
+	By    string      `json:"by,omitempty"`
+	ByHLC farm.HLC    `json:"by_time,omitempty"`
 }
 
 func (l *lost) record() *lostRecord {
 	if l == nil {
 		return nil
 	}
-	return &lostRecord{dotText(l.Dot), l.Time}
+	return &lostRecord{dotText(l.Dot), l.Time, l.Why, dotText(l.By.Dot), l.By.Time}
 }
 
 func (r *lostRecord) lost() (*lost, error) {
 	if r == nil {
 		return nil, nil
 	}
+	dot, err1 := parseDot(r.Dot)
+	by, err2 := parseDot(r.By)
+	return &lost{farm.Stamp{Dot: dot, Time: r.Time}, r.Why, farm.Stamp{Dot: by, Time: r.ByHLC}}, errors.Join(err1, err2)
+}
+
+func stampRecord(s farm.Stamp) *lostRecord {
+	if s == (farm.Stamp{}) {
+		return nil
+	}
+	return &lostRecord{Dot: dotText(s.Dot), Time: s.Time}
+}
+
+func (r *lostRecord) stamp() (farm.Stamp, error) {
+	if r == nil {
+		return farm.Stamp{}, nil
+	}
 	dot, err := parseDot(r.Dot)
-	return &lost{dot, r.Time}, err
+	return farm.Stamp{Dot: dot, Time: r.Time}, err
 }
 
 // dotText is "" for no version: that of a write which nobody has seen has no name.
@@ -123,13 +148,4 @@ func parseDot(s string) (farm.Position, error) {
 		return farm.Position{}, nil
 	}
 	return farm.ParsePosition(s)
-}
-
-// preservedRecord is what stands beside a preserved file.
-type preservedRecord struct {
-	Path   text        `json:"path"`
-	Reason Reason      `json:"reason"`
-	Time   time.Time   `json:"time"`
-	Lost   *lostRecord `json:"version,omitempty"`
-	Attr   attrRecord  `json:"attr"`
 }

@@ -19,6 +19,7 @@ func TestReadOnlyParent(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			for n := 1; ; n++ {
 				b := newBox(vfs.MemConfig{UID: uid})
+				b.cfg.KeepDeleted = s.gone
 				owner := farm.Owner{UID: uid, GID: uid}
 				check(b.app.Mkdir(path("dir"), 0o755))
 				s.before(b.app)
@@ -183,7 +184,7 @@ func TestLogBeginsAnew(t *testing.T) {
 	b.mem.Crash()
 	check(b.mem.Prepare("site"), b.start(b.mem), h.Append([]byte("late")), h.Close())
 	b.k.Sweep(context.Background())
-	if list := must(b.k.List()); len(list) != 1 || list[0].Path != at || list[0].Reason != LateWrite {
+	if list := must(b.k.List()); len(list) != 1 || list[0].Path != at || list[0].Reason != farm.ReasonLateWrite {
 		t.Errorf("preserved %+v", list)
 	}
 }
@@ -193,7 +194,7 @@ func FuzzIntents(f *testing.F) {
 	b := newBox(vfs.MemConfig{})
 	check(b.start(b.mem), b.app.WriteFile(path("f"), []byte(oldText)))
 	for _, want := range []farm.Attr{fileAttr(newText, 0o644, mtime), linkAttr("\xff", 1), dirAttr(0o755)} {
-		check(b.k.intents.begin(intent{Op: opReplace, Name: "new-1-00", path: path("f"), want: want, expect: fileAttr(oldText, 0o644, 0), lost: &lost{dot(1), 2}}))
+		check(b.k.intents.begin(intent{Op: opReplace, Name: "new-1-00", path: path("f"), want: want, expect: fileAttr(oldText, 0o644, 0), lost: &lost{Stamp: farm.Stamp{Dot: dot(1), Time: 2}}}))
 	}
 	check(b.k.intents.verified("new-1-00"))
 	log := must(b.mem.Open(logPath(b.k.intents.at)))

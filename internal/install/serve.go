@@ -17,13 +17,12 @@ func (k *Keeper) Open(ctx context.Context, p farm.Path, d farm.Digest) (r io.Rea
 	if p.Private() {
 		return nil, 0, farm.Errorf("serve", p.String(), farm.Denied, "lies in Tandem's private area")
 	}
-	f, err := k.fs.Open(p)
-	if err != nil {
-		kept, ok := k.kept.content(d)
-		if !ok {
-			return nil, 0, err
-		}
-		if f, err = k.fs.Open(kept); err != nil {
+	var f vfs.File
+	if kept, ok := k.kept.content(d); ok { // surely it, while the path may have changed
+		f, _ = k.fs.Open(kept)
+	}
+	if f == nil {
+		if f, err = k.fs.Open(p); err != nil {
 			return nil, 0, err
 		}
 	}

@@ -18,8 +18,10 @@ type leftover struct {
 // takenOut is told what a plan took out of the tree, which is as expected. Is somebody still writing to it, or does its
 // time leave a doubt, it is read once more when that is over.
 func (k *Keeper) takenOut(in intent, out vfs.Stat, doubt bool) {
-	l := leftover{in: in, stat: out, verify: doubt || out.Size <= verifyBytes}
-	if out.Type == farm.File {
+	// What is kept anyway needs no reading to tell that it may be thrown away, and its writers can wait for the sweep.
+	deleted := in.deleted()
+	l := leftover{in: in, stat: out, verify: doubt || out.Size <= verifyBytes && !deleted}
+	if out.Type == farm.File && !deleted {
 		f, err := k.fs.Open(in.name())
 		if err != nil || f.Writers() {
 			l.verify = true
@@ -32,7 +34,7 @@ func (k *Keeper) takenOut(in intent, out vfs.Stat, doubt bool) {
 		k.cfg.Log.Warn("can't write to the log of intents", "err", err)
 	}
 	// What lost a conflict is there for all to see when the plan has ended; the rest can wait for the sweep.
-	if in.lost != nil && k.settle(&l, false) {
+	if in.lost != nil && !deleted && k.settle(&l, false) {
 		return
 	}
 	k.queue(l)
@@ -72,6 +74,10 @@ func (k *Keeper) Sweep(ctx context.Context) {
 	if k.intents == nil {
 		return
 	}
+	if err := k.kept.tidy(func(p Preserved) { k.tell(&k.told.expired, p, k.tellExpired) }, func(p Preserved) { k.tell(&k.told.dropped, p, k.tellDropped) }); err != nil {
+		k.cfg.Log.Warn("can't make room among the preserved files", "err", err)
+	}
+	k.tellRest()
 	if err := k.intents.compact(); err != nil {
 		k.cfg.Log.Warn("can't begin the log of intents anew", "err", err)
 	}
@@ -131,9 +137,14 @@ func (k *Keeper) settleFile(l *leftover, force bool) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if !l.verify && st.Matches(l.stat.Fingerprint) && l.in.lost == nil {
-		err := k.fs.Remove(l.in.name())
-		return err == nil, err
+	if !l.verify && st.Matches(l.stat.Fingerprint) {
+		switch {
+		case l.in.lost == nil:
+			err := k.fs.Remove(l.in.name())
+			return err == nil, err
+		case l.in.deleted():
+			return k.settleAs(l, l.in.expect, st)
+		}
 	}
 	d, st, err := digestOf(l.in.path, f)
 	if farm.KindOf(err) == farm.Unstable && !force {
@@ -150,21 +161,29 @@ func (k *Keeper) settleAs(l *leftover, content farm.Attr, st vfs.Stat) (bool, er
 	a := st.Attr()
 	a.Digest, a.Target = content.Digest, content.Target
 	var err error
-	switch {
+	switch lost := l.in.lost; {
 	case !content.SameContent(l.in.expect):
-		reason := LateWrite
+		reason := farm.ReasonLateWrite
 		if l.in.Op == "" {
-			reason = Crash
+			reason = farm.ReasonCrash
 		} else if l.in.expect.Type == farm.Absent {
-			reason = Displaced
+			reason = farm.ReasonDisplaced
 		}
 		err = k.keep(l.in.name(), Preserved{Path: l.in.path, Attr: a, Reason: reason})
-	case l.in.lost != nil:
-		err = k.keep(l.in.name(), Preserved{Path: l.in.path, Attr: a, Reason: Conflict, Dot: l.in.lost.Dot, Written: l.in.lost.Time})
-	default:
+	case lost == nil, l.in.deleted() && k.moved(l.in, a):
 		err = k.fs.Remove(l.in.name())
+	default:
+		err = k.keep(l.in.name(), Preserved{Path: l.in.path, Attr: a, Reason: reasonOf(lost), Lost: lost.Stamp, By: lost.By})
 	}
 	return err == nil, err
+}
+
+// deleted tells whether the intent is to install a deletion, and to keep what goes.
+func (in intent) deleted() bool { return in.lost != nil && in.lost.Why == farm.ReasonDeleted }
+
+// moved tells whether the content has not gone, but moved.
+func (k *Keeper) moved(in intent, a farm.Attr) bool {
+	return k.cfg.Moved != nil && a.Type == farm.File && k.cfg.Moved(in.path, a.Digest, in.lost.By)
 }
 
 // keepTree preserves every file and link in a directory that was in the tree as p, and removes the directory.
@@ -209,5 +228,5 @@ func (k *Keeper) keepEntry(in intent, name, p farm.Path) error {
 	default:
 		return k.fs.Remove(name)
 	}
-	return k.keep(name, Preserved{Path: p, Attr: a, Reason: Displaced})
+	return k.keep(name, Preserved{Path: p, Attr: a, Reason: farm.ReasonDisplaced})
 }

@@ -20,6 +20,7 @@ func TestTrace(t *testing.T) {
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
 			b := newBox(vfs.MemConfig{})
+			b.cfg.KeepDeleted = s.gone
 			check(b.app.Mkdir(path("dir"), 0o755))
 			s.before(b.app)
 			s.want.Owner = farm.Owner{}

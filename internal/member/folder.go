@@ -29,7 +29,7 @@ type folderSpec struct {
 	exclude  []string
 	watch    watch.Mode
 	audit    time.Duration
-	preserve int64 // bytes
+	preserve preserveSpec
 }
 
 // folder is a running replicated folder.
@@ -82,7 +82,8 @@ func (m *Member) openFolder(spec folderSpec, seeding bool) (_ *folder, err error
 		return nil, err
 	}
 	f.keeper = install.New(f.fs, install.Config{
-		Folder: spec.id, Sink: m.sink, Log: log, Now: time.Now, QuotaBytes: spec.preserve,
+		Folder: spec.id, Sink: m.sink, Log: log, Now: time.Now, QuotaBytes: spec.preserve.bytes,
+		MaxAge: spec.preserve.age, KeepDeleted: spec.preserve.deleted, Moved: f.moved,
 	})
 	if err = f.keeper.Recover(); err != nil {
 		return nil, err

@@ -80,7 +80,7 @@ func (m *Member) holds(member farm.MemberID, id farm.FolderID) bool {
 // specs are the folders that this member holds in a configuration.
 func (m *Member) specs(c *config.Config) []folderSpec {
 	own := func(id farm.FolderID, root string) folderSpec {
-		return folderSpec{id: id, root: root, watch: watch.Auto, audit: ownAudit, preserve: ownPreserve}
+		return folderSpec{id: id, root: root, watch: watch.Auto, audit: ownAudit, preserve: preserveSpec{bytes: ownPreserve}}
 	}
 	specs := []folderSpec{own(farm.FolderFarm, m.paths.revisions()), own(farm.FolderCerts, m.paths.certs())}
 	me, ok := c.Member(m.self)
@@ -94,7 +94,7 @@ func (m *Member) specs(c *config.Config) []folderSpec {
 		}
 		specs = append(specs, folderSpec{
 			id: f.Name, root: filepath.Clean(m.file.FolderPath(f)), exclude: f.Exclude, watch: mode, audit: f.Audit,
-			preserve: int64(f.Preserve),
+			preserve: preserveSpec{bytes: int64(f.Preserve), age: f.PreserveAge, deleted: f.PreserveDeleted},
 		})
 	}
 	return specs

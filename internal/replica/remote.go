@@ -210,8 +210,9 @@ func (m *Machine) tellConflicts(known []farm.Entry, newest farm.Position) {
 		if dot.Actor.Member != m.meta.Actor.Member || containsDot(told, dot) {
 			continue
 		}
+		id := farm.PreservedID(m.folder, l.Path, dot, l.Attr)
 		m.raise(farm.EventFileConflict, farm.Warning, l.Path,
 			"written here and on "+string(s.Content.Dot.Actor.Member)+" at the same time: the later version stays, ours is preserved",
-			"", map[string]string{"lost": dot.String(), "winner": s.Content.Dot.String()})
+			"tandem conflicts diff "+id, map[string]string{"lost": dot.String(), "winner": s.Content.Dot.String(), "id": id})
 	}
 }

@@ -87,7 +87,10 @@ func (m *Machine) adopt(r farm.Record, s reconcile.State) {
 }
 
 func (m *Machine) install(r farm.Record, w *work, s reconcile.State) {
-	plan := farm.Plan{Path: r.Path, Want: s.Attr, Expect: r.Disk, Preserve: m.preserve(r, s)}
+	plan := farm.Plan{Path: r.Path, Want: s.Attr, Expect: r.Disk, Preserve: m.preserve(r, s), By: s.Content}
+	if plan.Preserve != nil && r.Disk.Content.Dot.IsZero() {
+		plan.Why = farm.ReasonDisplaced // found at seeding: it had no version to lose
+	}
 	if w.content != nil && w.digest == s.Digest {
 		plan.Content = w.content
 	}

@@ -53,7 +53,7 @@ func (n *node) start(clean bool) {
 		n.f.failf("%s: prepare: %v", n.id, err)
 		return
 	}
-	n.keeper = install.New(n.fs, install.Config{Folder: "sim", Now: n.now})
+	n.keeper = install.New(n.fs, install.Config{Folder: "sim", Now: n.now, KeepDeleted: true})
 	n.scanner = scan.New(n.fs, scan.Config{Now: n.now})
 	if !n.guard(func() { n.must(n.keeper.Recover()) }) {
 		return

@@ -114,6 +114,9 @@ func (o *oracle) preserved() (map[value]int, error) {
 			return nil, err
 		}
 		for _, k := range list {
+			if k.Reason == farm.ReasonDeleted {
+				continue // the deletion was somebody's will; every other node keeps what it took away
+			}
 			v := value{k.Path, n.preservedContent(k)}
 			if kept[v]++; kept[v] > 1 && !o.touched[v] && !o.excused[v] {
 				return nil, fmt.Errorf("I10: %q at %s is preserved %d times", v.content, v.path, kept[v])
