@@ -56,7 +56,13 @@ func readAll(t *testing.T, dir string) (found bool) {
 			return true
 		}
 	}
-	return false
+	_, err = x.Recipe(farm.Digest{})
+	for _, table := range []string{"mark INDEXED BY mark_recipe", "mark NOT INDEXED", "recipe NOT INDEXED"} {
+		if _, e := x.writer.number("SELECT count(*) FROM " + table); err == nil {
+			err = fail("read index", dir, e)
+		}
+	}
+	return bad(err)
 }
 
 // TestFlippedBit flips one bit in the database: it is found when it is read, and nothing wrong is ever said.

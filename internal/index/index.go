@@ -82,6 +82,9 @@ func (x *Index) start(folder farm.FolderID) (err error) {
 	if err := x.writer.create(folder); err != nil {
 		return err
 	}
+	if err := x.writer.Exec(recipeSchema); err != nil {
+		return err
+	}
 	x.writer.WALHook(func(_ *sqlite3.Conn, _ string, pages int) error {
 		x.logPages.Store(int64(pages))
 		return nil

@@ -102,6 +102,7 @@ func (f *file) Close() error { return fail("close", f.p, unix.Close(f.fd)) }
 type temp struct {
 	file
 	named  bool
+	keep   bool // when it is closed
 	linked bool
 }
 
@@ -192,7 +193,7 @@ func (t *temp) Link(p farm.Path) error {
 
 func (t *temp) Close() error {
 	var err error
-	if t.named && !t.linked {
+	if t.named && !t.linked && !t.keep {
 		err = t.d.Remove(t.p)
 	}
 	if e := t.file.Close(); err == nil {

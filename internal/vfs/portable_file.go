@@ -45,6 +45,7 @@ func (f *portableFile) Writers() bool { return false }
 type portableTemp struct {
 	portableFile
 	p      farm.Path
+	keep   bool // when it is closed
 	linked bool
 }
 
@@ -58,9 +59,23 @@ func (d *portable) Temp() (Temp, error) {
 		if err != nil {
 			return nil, fail("temp", p, err)
 		}
-		return &portableTemp{portableFile{f, d}, p, false}, nil
+		return &portableTemp{portableFile: portableFile{f, d}, p: p}, nil
 	}
 }
+
+func (d *portable) Partial(p farm.Path) (Temp, error) {
+	st, err := d.Lstat(p)
+	if err == nil && st.Type != farm.File {
+		return nil, fail("open partial", p, errNotFile)
+	}
+	f, err := d.root.OpenFile(filepath.FromSlash(p.String()), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fail("open partial", p, err)
+	}
+	return &portableTemp{portableFile: portableFile{f, d}, p: p, keep: true}, nil
+}
+
+func (t *portableTemp) CopyRange(f File, at, to, n int64) error { return copyPart(t, f, at, to, n) }
 
 func (t *portableTemp) SetAttr(set SetAttr) error { return t.d.SetAttr(t.p, set) }
 
@@ -84,7 +99,7 @@ func (t *portableTemp) Link(p farm.Path) error {
 
 func (t *portableTemp) Close() error {
 	err := t.File.Close()
-	if !t.linked {
+	if !t.linked && !t.keep {
 		err = errors.Join(err, t.d.Remove(t.p))
 	}
 	return err

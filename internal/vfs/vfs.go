@@ -49,6 +49,11 @@ type FS interface {
 
 	// Temp makes a nameless file (mode 0600) on the folder's file system. It vanishes unless linked.
 	Temp() (Temp, error)
+
+	// Partial opens p, a file of the staging directory, to go on with what was begun there; it makes it (0600) if need
+	// be. Unlike one of Temp's it stays when it is closed, and Link moves it.
+	Partial(p farm.Path) (Temp, error)
+
 	Mkdir(p farm.Path, mode uint32) error // exactly mode, whatever the umask
 	Symlink(target string, p farm.Path) error
 
@@ -122,6 +127,7 @@ type File interface {
 // Temp is a nameless file being prepared. What is to be written comes first, attributes next, Link last.
 type Temp interface {
 	io.Writer
+	io.WriterAt
 	io.ReaderAt
 	io.Closer // discards it unless it was linked
 	SetAttr(SetAttr) error
@@ -131,6 +137,11 @@ type Temp interface {
 	Link(p farm.Path) error
 	// CopyFrom appends the whole content of a file of the same folder, by reflink or copy_file_range where it can.
 	CopyFrom(File) (int64, error)
+	// CopyRange copies n bytes of a file of the same folder, from offset at on, to offset to; it fails if the file ends
+	// before. It may share the bytes with the file as CopyFrom does. Any number of goroutines may write, each its part.
+	CopyRange(f File, at, to, n int64) error
+	// Truncate sets the size. What was not written is zeros, and takes no room where the file system can.
+	Truncate(size int64) error
 }
 
 // Log is an append-only file of the private area. What was written survives the death of the process, not of the system.
@@ -138,6 +149,25 @@ type Log interface {
 	io.Writer // appends all of it or fails
 	io.Closer
 	Reset() error // makes it empty
+}
+
+// copyBufferBytes is copied at a time where the system does not copy by itself.
+const copyBufferBytes = 256 << 10
+
+// copyPart is CopyRange for a file that the system knows nothing about.
+func copyPart(t io.WriterAt, f File, at, to, n int64) error {
+	buf := make([]byte, min(n, copyBufferBytes))
+	for n > 0 {
+		b := buf[:min(int64(len(buf)), n)]
+		if _, err := io.ReadFull(io.NewSectionReader(f, at, int64(len(b))), b); err != nil {
+			return farm.Errorf("copy", "", farm.Conflict, "the file became shorter: %w", err)
+		}
+		if _, err := t.WriteAt(b, to); err != nil {
+			return err
+		}
+		at, to, n = at+int64(len(b)), to+int64(len(b)), n-int64(len(b))
+	}
+	return nil
 }
 
 // copyAll is CopyFrom for a file that the system knows nothing about.

@@ -116,6 +116,14 @@ func (w *wrapped) Open(p farm.Path) (f File, err error) {
 	return &wrappedFile{f, w.hook, p}, nil
 }
 
+func (w *wrapped) Partial(p farm.Path) (t Temp, err error) {
+	err = w.hook.call(Op{Name: "partial", Path: p}, func() (err error) { t, err = w.FS.Partial(p); return err })
+	if err != nil {
+		return nil, err
+	}
+	return &wrappedTemp{t, w.hook}, nil
+}
+
 func (w *wrapped) Temp() (t Temp, err error) {
 	err = w.hook.call(Op{Name: "temp"}, func() (err error) { t, err = w.FS.Temp(); return err })
 	if err != nil {
@@ -253,6 +261,28 @@ func (t *wrappedTemp) CopyFrom(f File) (n int64, err error) {
 	}
 	err = t.hook.call(op, func() (err error) { n, err = t.Temp.CopyFrom(f); return err })
 	return n, err
+}
+
+func (t *wrappedTemp) WriteAt(b []byte, off int64) (n int, err error) {
+	op := Op{Name: "temp.writeat", Detail: strconv.FormatInt(off, 10) + " " + strconv.Itoa(len(b))}
+	err = t.hook.call(op, func() (err error) { n, err = t.Temp.WriteAt(b, off); return err })
+	return n, err
+}
+
+func (t *wrappedTemp) CopyRange(f File, at, to, n int64) error {
+	op := Op{Name: "temp.copyrange", Detail: strconv.FormatInt(to, 10) + " " + strconv.FormatInt(n, 10)}
+	for {
+		w, ok := f.(*wrappedFile)
+		if !ok {
+			break
+		}
+		f, op.Path = w.File, w.p
+	}
+	return t.hook.call(op, func() error { return t.Temp.CopyRange(f, at, to, n) })
+}
+
+func (t *wrappedTemp) Truncate(size int64) error {
+	return t.hook.call(Op{Name: "temp.truncate", Detail: strconv.FormatInt(size, 10)}, func() error { return t.Temp.Truncate(size) })
 }
 
 func (t *wrappedTemp) Close() error { return t.hook.call(Op{Name: "temp.close"}, t.Temp.Close) }

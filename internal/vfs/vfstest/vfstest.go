@@ -66,6 +66,8 @@ func cases() []testCase {
 		{"temp vanishes", tempVanishes},
 		{"temp link takes no taken name", tempTaken},
 		{"temp copies and reads back", tempCopies},
+		{"temp takes parts at any offset", tempParts},
+		{"partials stay when they are closed", partials},
 		{"modes are exact", modes},
 		{"times in nanoseconds, also before 1970", mtimes},
 		{"symlink has a time of its own", linkTime},
