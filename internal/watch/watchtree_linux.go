@@ -37,8 +37,10 @@ func (t *watchTree) watched(p farm.Path) bool {
 	return ok
 }
 
-// add watches the directory top and all below it. It tells whether there is anything in it. Directories that vanish
-// meanwhile, or may not be read, are left out; an error is one that none of them has caused.
+// add watches the directory top and all below it. It tells whether there is anything in it that was not known. What is
+// watched under its path already has been listed after that began, and is not listed again: a deep tree that appears at
+// once is notified of level by level. Directories that vanish meanwhile, or may not be read, are left out; an error is
+// one that none of them has caused.
 func (t *watchTree) add(top farm.Path) (populated bool, err error) {
 	todo := []farm.Path{top}
 	for len(todo) > 0 {
@@ -53,6 +55,10 @@ func (t *watchTree) add(top farm.Path) (populated bool, err error) {
 		case err != nil && (p.IsRoot() || scarce(err)):
 			return populated, err
 		case err != nil:
+			continue
+		}
+		if was, ok := t.paths[wd]; ok && was == p && t.round == nil {
+			dir.Close()
 			continue
 		}
 		t.set(wd, p)
