@@ -238,7 +238,10 @@ func (l logPort) Commit(put []farm.Record, drop []farm.Path, meta *farm.Meta) er
 // scanPort adapts the scanner to the runner.
 type scanPort struct{ *scan.Scanner }
 
-func (s scanPort) Walk(ctx context.Context, dir farm.Path, log replica.Log, report func(farm.Path) error) error {
+func (s scanPort) Walk(ctx context.Context, dir farm.Path, deep bool, log replica.Log, report func(farm.Path) error) error {
+	if !deep {
+		return s.List(ctx, dir, log, report)
+	}
 	return s.Scanner.Walk(ctx, dir, log, report)
 }
 

@@ -78,7 +78,7 @@ func (r *Runner) walk(ctx context.Context, e Walk) {
 		}
 		return ctx.Err()
 	}
-	err := r.cfg.Scanner.Walk(ctx, dir, r.cfg.Log, func(p farm.Path) error {
+	err := r.cfg.Scanner.Walk(ctx, dir, e.Deep, r.cfg.Log, func(p farm.Path) error {
 		if found = append(found, p); len(found) < chunk {
 			return nil
 		}

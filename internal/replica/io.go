@@ -138,10 +138,11 @@ type (
 		Prior farm.Disk
 	}
 
-	// Walk compares all below a directory with the index and reports what differs as Dirty. Answer: Walked.
+	// Walk compares what is in a directory with the index and reports what differs as Dirty. Answer: Walked.
 	Walk struct {
-		ID  int
-		Dir farm.Path
+		ID   int
+		Dir  farm.Path
+		Deep bool // all below it; else only what lies directly in it
 	}
 
 	// Install brings a path from one state to another. Answer: Installed.

@@ -115,9 +115,10 @@ func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
 	return true
 }
 
-// walkFor walks a directory that is new. Barriers that wait for its own observation wait for what is in it, too.
+// walkFor looks what is in a directory that is new. The directories in it are new, too, and have their turn when they
+// have been observed. Barriers that wait for its own observation wait for what is in it.
 func (m *Machine) walkFor(dir farm.Path) {
-	id := m.walk(dir, true)
+	id := m.walk(dir, false, true)
 	for _, b := range m.barriers {
 		if b.left[dir] {
 			b.walks[id] = true

@@ -111,7 +111,7 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 		}
 	case Tree:
 		m.dirty(in.Dir)
-		m.walk(in.Dir, true)
+		m.walk(in.Dir, true, true)
 	case Rescan:
 		m.scanned = false
 		m.scan(true)
@@ -200,15 +200,15 @@ func (m *Machine) scan(lost bool) {
 		return
 	}
 	m.scanning = true
-	m.walk(farm.Path{}, lost)
+	m.walk(farm.Path{}, true, lost)
 }
 
-// walk has all below dir compared with the index, and returns the walk's id. Lost: it stands for notifications, so that
-// barriers wait for it. (A scan at the start does not: what happens meanwhile is notified.)
-func (m *Machine) walk(dir farm.Path, lost bool) int {
+// walk has what is in dir, or (deep) all below it, compared with the index, and returns the walk's id. Lost: it stands for
+// notifications, so that barriers wait for it. (A scan at the start does not: what happens meanwhile is notified.)
+func (m *Machine) walk(dir farm.Path, deep, lost bool) int {
 	m.lastWalk++
 	m.walks[m.lastWalk] = lost
-	m.emit(Walk{m.lastWalk, dir})
+	m.emit(Walk{m.lastWalk, dir, deep})
 	return m.lastWalk
 }
 
@@ -228,7 +228,7 @@ func (m *Machine) walked(in Walked) {
 	}
 	if m.rescan {
 		m.rescan, m.scanning = false, true
-		m.rescanBegins(m.walk(farm.Path{}, true))
+		m.rescanBegins(m.walk(farm.Path{}, true, true))
 		return
 	}
 	m.scanned, m.seeding = true, false

@@ -40,8 +40,8 @@ type Noticed struct {
 // Scanner looks at the disk.
 type Scanner interface {
 	Examine(context.Context, farm.Path, farm.Disk) (farm.Observation, error)
-	// Walk reports each path below dir whose state differs from the log.
-	Walk(ctx context.Context, dir farm.Path, log Log, report func(farm.Path) error) error
+	// Walk reports each path in dir, or (deep) anywhere below it, whose state differs from the log.
+	Walk(ctx context.Context, dir farm.Path, deep bool, log Log, report func(farm.Path) error) error
 }
 
 // Installer changes the disk.

@@ -148,7 +148,7 @@ func (w *world) Examine(_ context.Context, p farm.Path, _ farm.Disk) (farm.Obser
 	return farm.Observation{Path: p, Attr: w.disk[p]}, nil
 }
 
-func (w *world) Walk(context.Context, farm.Path, replica.Log, func(farm.Path) error) error {
+func (w *world) Walk(context.Context, farm.Path, bool, replica.Log, func(farm.Path) error) error {
 	return nil
 }
 

@@ -204,7 +204,7 @@ func (m *Machine) notEmpty(dir farm.Path, w *work) {
 	}
 	w.walked = true
 	m.later(dir, w, firstRetry)
-	m.walk(dir, false)
+	m.walk(dir, true, false)
 }
 
 // awaited tells whether any path must be installed below p, which is no directory yet. What was seen on disk before its

@@ -30,13 +30,23 @@ const maxWalkErrors = 10
 // could not be read the walk goes on, reports nothing of what is in them, and returns an error that names them. A root
 // that is gone or not ours is the error of CheckRoot, and nothing is reported after it.
 func (s *Scanner) Walk(ctx context.Context, dir farm.Path, cat Catalogue, report func(farm.Path) error) error {
+	return s.compare(ctx, dir, true, cat, report)
+}
+
+// List is Walk of what lies directly in dir: a directory in it that the catalogue knows as another inode is reported and not
+// entered. Only of directories that are missing it reports what was below them.
+func (s *Scanner) List(ctx context.Context, dir farm.Path, cat Catalogue, report func(farm.Path) error) error {
+	return s.compare(ctx, dir, false, cat, report)
+}
+
+func (s *Scanner) compare(ctx context.Context, dir farm.Path, deep bool, cat Catalogue, report func(farm.Path) error) error {
 	if err := s.fs.CheckRoot(); err != nil {
 		return err
 	}
 	if s.Excluded(dir) {
 		return nil
 	}
-	w := &walk{Scanner: s, cat: cat}
+	w := &walk{Scanner: s, cat: cat, deep: deep}
 	w.report = func(p farm.Path) error {
 		w.count.Reported++
 		return report(p)
@@ -51,6 +61,9 @@ func (s *Scanner) Walk(ctx context.Context, dir farm.Path, cat Catalogue, report
 		if err != nil {
 			return err
 		}
+		if !deep {
+			below = nil
+		}
 		slices.Reverse(below) // the first is to be the next
 		todo = append(todo[:len(todo)-1], below...)
 		w.count.Dirs++
@@ -63,6 +76,7 @@ func (s *Scanner) Walk(ctx context.Context, dir farm.Path, cat Catalogue, report
 type walk struct {
 	*Scanner
 	cat    Catalogue
+	deep   bool
 	report func(farm.Path) error
 	count  Progress
 	failed []error // directories that could not be read
@@ -116,7 +130,7 @@ func (w *walk) entry(p farm.Path, prior farm.Disk) (isDir bool, err error) {
 	switch {
 	case farm.KindOf(err) == farm.Unavailable:
 		return false, err
-	case err == nil && unchanged(st, prior):
+	case err == nil && unchanged(st, prior) && (w.deep || st.Type != farm.Dir || st.Ino == prior.Stat.Ino):
 		return st.Type == farm.Dir, nil
 	}
 	if e := w.report(p); e != nil {

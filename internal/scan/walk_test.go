@@ -79,6 +79,38 @@ func (r *rig) sample() catalogue {
 	return r.learn("a", "a/b", "a/b/f", "a/g", "h", "l")
 }
 
+// TestList: only what lies directly in the directory is looked at, and a directory there that is another than the one
+// known is reported, because nobody else will look into it.
+func TestList(t *testing.T) {
+	each(t, scan.Config{}, func(r *rig) {
+		cat := r.sample()
+		r.write("a/b/f", "other")
+		r.write("a/g", "other")
+		r.mkdir("a/new")
+		r.write("a/new/x", "x")
+		list := func() string {
+			var got []string
+			err := r.s.List(r.Context(), farm.MustPath("a"), cat, func(p farm.Path) error {
+				got = append(got, p.String())
+				return nil
+			})
+			if err != nil {
+				r.Error(err)
+			}
+			return strings.Join(got, " ")
+		}
+		if got := list(); got != "a/g a/new" {
+			r.Errorf("got %q", got)
+		}
+		d := cat["a/b"]
+		d.Stat.Ino++
+		cat["a/b"] = d
+		if got := list(); got != "a/b a/g a/new" {
+			r.Errorf("with another a/b: %q", got)
+		}
+	})
+}
+
 func TestWalkSubtree(t *testing.T) {
 	each(t, scan.Config{Exclude: []string{"/x"}}, func(r *rig) {
 		c := r.sample()

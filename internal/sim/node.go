@@ -221,7 +221,11 @@ func (n *node) walk(e replica.Walk) {
 	var found []farm.Path
 	var err error
 	if !n.guard(func() {
-		err = n.scanner.Walk(context.Background(), e.Dir, n.cat, func(p farm.Path) error {
+		walk := n.scanner.Walk
+		if !e.Deep {
+			walk = n.scanner.List
+		}
+		err = walk(context.Background(), e.Dir, n.cat, func(p farm.Path) error {
 			found = append(found, p)
 			return nil
 		})
