@@ -233,13 +233,11 @@ func (k *Keeper) judgeReplaced(plan farm.Plan, at seen, o *object, in intent) fa
 			return k.placed(plan, o)
 		}
 		_ = o.close()
-		k.putBack(in, o.stat)
-		return end(plan, farm.NotEmpty)
+		return k.undo(plan, in, o.stat, farm.NotEmpty)
 	}
 	if !asExpected {
 		_ = o.close()
-		k.putBack(in, o.stat)
-		return end(plan, farm.Changed)
+		return k.undo(plan, in, o.stat, farm.Changed)
 	}
 	r := k.placed(plan, o)
 	k.takenOut(in, out, at.Racy)
@@ -253,11 +251,21 @@ func (o *object) close() error {
 	return o.temp.Close()
 }
 
-// putBack undoes an exchange whose outcome was not expected: what is in staging belongs at the path. placed is what the
+// undo takes an exchange back, for the reason given. If an application has replaced or removed meanwhile what the exchange
+// had put there, it had that before its eyes: then the plan was carried out, and a look at the disk will find the change.
+func (k *Keeper) undo(plan farm.Plan, in intent, placed vfs.Stat, why farm.Outcome) farm.Installed {
+	if k.putBack(in, placed) {
+		return end(plan, why)
+	}
+	placed.Racy = true
+	return done(plan, placed)
+}
+
+// putBack undoes an exchange whose outcome was not expected, and tells whether nobody came between: what is in staging belongs at the path. placed is what the
 // exchange put there. Each further exchange is looked at too: does it take out anything but what the last one put in,
 // then somebody was faster again, and his is the newer. In the end staging holds our own object, or what an application
 // itself has replaced, or can't be put back; that is preserved.
-func (k *Keeper) putBack(in intent, placed vfs.Stat) {
+func (k *Keeper) putBack(in intent, placed vfs.Stat) (undone bool) {
 	name, ours := in.name(), placed
 	for range maxSwaps {
 		back, err := k.fs.Lstat(name)
@@ -275,14 +283,15 @@ func (k *Keeper) putBack(in intent, placed vfs.Stat) {
 	out, err := k.fs.Lstat(name)
 	if err != nil {
 		k.cfg.Log.Error("what was put back left something that can't be looked at", "path", in.path, "err", err)
-		return
+		return true
 	}
-	if unchanged(ours, out) {
+	if undone = out.Ino == ours.Ino; unchanged(ours, out) {
 		in.expect, in.lost = in.want, nil // ours; worth keeping only if somebody wrote into it
 	} else {
 		in.expect, in.lost = farm.Attr{}, nil
 	}
 	k.queue(leftover{in: in, stat: out, verify: true})
+	return undone
 }
 
 // childless tells whether the directory has no entries; what is no directory has none.

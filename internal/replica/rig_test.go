@@ -25,22 +25,43 @@ type rig struct {
 
 // node is one member. Its disk holds attributes alone: a content's digest is the content.
 type node struct {
-	rig     *rig
-	id      farm.MemberID
-	machine *replica.Machine
-	disk    map[farm.Path]farm.Attr
-	ino     map[farm.Path]uint64
-	lastIno uint64
-	cat     catalogue
-	saved   *catalogue
-	kept    []farm.Entry
-	jobs    []func()
-	held    bool        // answers of workers wait
-	out     []farm.Plan // installations that have no answer yet
-	ended   []farm.Plan // those that a crash came after
-	fails   map[farm.Path]int
-	badSync bool
-	told    farm.FolderState
+	rig       *rig
+	id        farm.MemberID
+	machine   *replica.Machine
+	disk      map[farm.Path]farm.Attr
+	ino       map[farm.Path]uint64
+	lastIno   uint64
+	cat       catalogue
+	saved     *catalogue
+	savedDisk *disk
+	kept      []farm.Entry
+	jobs      []func()
+	held      bool        // answers of workers wait
+	out       []farm.Plan // installations that have no answer yet
+	ended     []farm.Plan // those that a crash came after
+	fails     map[farm.Path]int
+	badSync   bool
+	told      farm.FolderState
+}
+
+// disk is what a member's disk held at some time.
+type disk struct {
+	attrs map[farm.Path]farm.Attr
+	ino   map[farm.Path]uint64
+	kept  []farm.Entry
+}
+
+func clonedDisk(n *node) *disk {
+	return &disk{maps.Clone(n.disk), maps.Clone(n.ino), slices.Clone(n.kept)}
+}
+
+// powerCut loses what came after the last save.
+func (n *node) powerCut() {
+	n.cat = catalogue{maps.Clone(n.saved.records), n.saved.meta}
+	n.cat.meta.Actor.Epoch++
+	n.cat.meta.Seq = 0
+	n.disk, n.ino, n.kept = maps.Clone(n.savedDisk.attrs), maps.Clone(n.savedDisk.ino), slices.Clone(n.savedDisk.kept)
+	n.jobs = nil
 }
 
 // catalogue is an index in memory.

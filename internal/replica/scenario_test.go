@@ -69,8 +69,8 @@ func playFile(t *testing.T, script []byte) []byte {
 //	seed N                   the same, of a member that joins: its disk is not trusted
 //	stop N                   a member dies; start begins it again on the same disk and index
 //	crash N                  the same, right after the installations that are out and before it can note that
-//	save N | setback N       remember the index | bring it back to what it was then
-//	newlife N                a member that is down will go on as another actor, as after a power cut
+//	save N | setback N       remember index and disk | bring the index back to what it was then
+//	powercut N               a member dies, index and disk are as they were remembered, and its next life is another actor's
 //	write N PATH CONTENT | mkdir N PATH | rm N PATH | chmod N PATH MODE | mv N FROM TO
 //	                         an application works; the machine is notified
 //	unseen COMMAND           the same, and the notification does not come
@@ -154,21 +154,22 @@ func (g *rig) command(f []string) error {
 func (g *rig) oneNode(f []string) error {
 	n := g.node(f[1])
 	switch f[0] {
-	case "stop", "crash":
+	case "stop", "crash", "powercut":
 		for _, o := range g.linked(n) {
 			g.unlink(n, o)
 		}
-		if f[0] == "crash" {
+		switch f[0] {
+		case "crash":
 			n.crash()
+		case "powercut":
+			n.powerCut()
 		}
 		n.machine = nil
 	case "save":
 		n.saved = &catalogue{maps.Clone(n.cat.records), n.cat.meta}
+		n.savedDisk = clonedDisk(n)
 	case "setback":
-		n.cat = *n.saved
-	case "newlife":
-		n.cat.meta.Actor.Epoch++
-		n.cat.meta.Seq = 0
+		n.cat = catalogue{maps.Clone(n.saved.records), n.saved.meta}
 	case "rescan":
 		n.step(replica.Rescan{})
 		n.work()

@@ -109,15 +109,24 @@ func (m *Machine) preserve(r farm.Record, s reconcile.State) *farm.Entry {
 		return nil
 	}
 	author, winner := d.Content.Dot.Actor, s.Content.Dot.Actor
+	ours := author.Member == m.meta.Actor.Member && lostHere(s.LostDots, d.Content.Dot)
 	// An author that won over itself, and has begun a later life since it wrote the loser, was set back and may have it no
 	// more: everybody keeps it.
-	ours := author.Member == m.meta.Actor.Member || author.Member == winner.Member && author != winner && m.outlived(author)
-	if !(ours && slices.Contains(s.LostDots, d.Content.Dot)) && !d.Content.Dot.IsZero() { // zero: found at seeding, of no version
+	orphan := author.Member == winner.Member && author != winner && m.outlived(author) && slices.Contains(s.LostDots, d.Content.Dot)
+	if !ours && !orphan && !d.Content.Dot.IsZero() { // zero: found at seeding, of no version
 		return nil
 	}
 	return &farm.Entry{Path: r.Path, Attr: d.Attr, Version: farm.Version{
 		Dot: d.Content.Dot, Vector: d.Context, Time: d.Content.Time, Content: d.Content, Meta: d.Meta,
 	}}
+}
+
+// lostHere tells whether dot, whose content is on disk, is among the lost contents. Of one member's they name the latest
+// alone, because the earlier ones had left its disk. Is an earlier one still there, the disk was set back.
+func lostHere(lost []farm.Position, dot farm.Position) bool {
+	return slices.ContainsFunc(lost, func(l farm.Position) bool {
+		return l == dot || l.Actor.Member == dot.Actor.Member && (farm.Stamp{Dot: dot}).Compare(farm.Stamp{Dot: l}) < 0
+	})
 }
 
 // outlived tells whether a later life of the actor's member is known.
@@ -157,6 +166,9 @@ func (m *Machine) installed(in farm.Installed) {
 			m.raise(farm.EventFileBlocked, farm.Fault, p, "can't be installed: "+errText(in), "", nil)
 		}
 		m.later(p, w, firstRetry)
+		if w.noSource {
+			m.giveUp(p, w)
+		}
 	}
 	m.settle(p, w)
 }

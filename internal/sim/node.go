@@ -194,6 +194,11 @@ func (n *node) execute(e replica.Effect) {
 	case replica.Walk:
 		n.later(ms, 20*ms, func() { n.walk(e) })
 	case replica.Push:
+		if n.f.opt.Versions {
+			v := e.Change.Entry.Version
+			n.f.logf("%s push %s %s %q: content %v, mode %v, sees %v, lost %v", n.id, e.Change.Entry.Type, e.Change.Entry.Path, e.Change.Content,
+				v.Content.Dot, v.Meta.Dot, v.Vector, v.Lost)
+		}
 		for _, o := range n.f.linked(n) {
 			if n.f.calm || !n.f.chance(n.f.opt.DropPercent) {
 				n.f.wire(n, o).send(n.f, replica.Arrived{From: n.id, Change: e.Change})

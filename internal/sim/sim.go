@@ -22,6 +22,7 @@ type Options struct {
 	Crashes     bool // kill -9
 	PowerCuts   bool
 	Skew        bool // clocks are up to an hour apart
+	Versions    bool // the trace tells of each version that is made
 
 	// sabotage alters an effect before it is executed, so that tests can show that the oracle notices; nil: none.
 	sabotage func(replica.Effect) replica.Effect

@@ -62,7 +62,9 @@ func TestOnceFailed(t *testing.T) {
 func play(t *testing.T, seed uint64) {
 	t.Run(fmt.Sprint(seed), func(t *testing.T) {
 		t.Parallel()
-		trace, err := Run(Mix(seed))
+		opt := Mix(seed)
+		opt.Versions = *traceAll
+		trace, err := Run(opt)
 		if *traceAll {
 			t.Log("\n" + trace)
 		}
