@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"slices"
+
 	"tandem/internal/farm"
 )
 
@@ -40,16 +42,47 @@ func (m *Machine) synced(in Synced) {
 
 // expire forgets deletions that every holder has acknowledged as durable. A version of the path that does not descend
 // from the deletion can then only be a new one.
+//
+// What lies below is forgotten first: as long as anything is known of it, it may live elsewhere and need its directory.
 func (m *Machine) expire(paths []farm.Path) {
-	for _, p := range paths {
+	if !m.aheadOfAll() {
+		return
+	}
+	paths = slices.Clone(paths)
+	sortPaths(paths)
+	gone := map[farm.Path]bool{}
+	for _, p := range slices.Backward(paths) {
 		r, ok := m.db.Get(p)
-		if !ok || m.work[p] != nil || r.Disk.Type != farm.Absent || !allAbsent(r.Known) {
+		if !ok || m.work[p] != nil || m.below[p] > 0 || r.Disk.Type != farm.Absent || !allAbsent(r.Known) {
 			continue
 		}
-		if m.durableEverywhere(r.Context()) {
-			m.db.Drop(p)
+		if m.durableEverywhere(r.Context()) && m.nothingBelow(p, gone) {
+			gone[p] = true
 		}
 	}
+	for p := range gone {
+		m.db.Drop(p)
+	}
+}
+
+// aheadOfAll tells whether all that the other holders have said they know is known here.
+func (m *Machine) aheadOfAll() bool {
+	for _, h := range m.holders {
+		if p := m.peers[h]; p != nil && !m.meta.Known.CoversAll(p.state.Known) {
+			return false
+		}
+	}
+	return true
+}
+
+// nothingBelow tells whether nothing is known of any path below p, but for those that are forgotten now.
+func (m *Machine) nothingBelow(p farm.Path, gone map[farm.Path]bool) bool {
+	for r := range m.db.Under(p) {
+		if !gone[r.Path] {
+			return false
+		}
+	}
+	return true
 }
 
 func allAbsent(known []farm.Entry) bool {
