@@ -94,6 +94,13 @@ func (m *Member) openFolder(spec folderSpec, seeding bool) (_ *folder, err error
 	}
 	fresh := meta.Actor.Epoch == 0
 	meta = m.resume(spec.id, meta)
+	if !fresh {
+		// That it is open again must be durable before anything is written: a power cut would else bring back an index that
+		// says it was closed in order, and its numbers would be given twice.
+		if err = errors.Join(f.index.Commit(index.Batch{Meta: &meta}), f.index.Sync()); err != nil {
+			return nil, err
+		}
+	}
 	f.scanner = scan.New(f.fs, scan.Config{Exclude: spec.exclude, Now: time.Now, Log: log})
 	f.runner = replica.NewRunner(replica.RunnerConfig{
 		Folder:    spec.id,
