@@ -59,6 +59,7 @@ func (n *node) start(clean bool) {
 		return
 	}
 	n.machine = replica.New(replica.Config{Folder: "sim", Meta: meta, Finished: n.keeper.Finished()}, n.cat)
+	n.cat.meta, n.unclean = meta, false
 	n.f.logf("%s starts, epoch %d", n.id, meta.Actor.Epoch)
 	n.step(replica.Holders{Members: n.f.ids()})
 	n.step(replica.Start{})

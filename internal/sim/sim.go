@@ -159,7 +159,7 @@ func (f *sim) kill(n *node, power bool) {
 		}
 	}
 	n.mem.Crash()
-	n.unclean = power
+	n.unclean = n.unclean || power
 	if power {
 		f.oracle.cut(n)
 		n.loseHandles()
