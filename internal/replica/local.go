@@ -107,6 +107,9 @@ func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
 	if r.Disk.Type == farm.Dir && seen.Attr.Type != farm.Dir && m.childrenFirst(r.Path, w) {
 		return false
 	}
+	if m.seenEarly(r.Path, w, r.Disk, seen.Attr) {
+		return false
+	}
 	other := seen.Stat.Ino != r.Disk.Stat.Ino || r.Disk.Type != farm.Dir
 	m.write(r, seen)
 	if seen.Attr.Type == farm.Dir && other {

@@ -333,6 +333,9 @@ func describe(p farm.Path, a farm.Attr) string {
 	case farm.File:
 		return fmt.Sprintf("file %s %q %o", p, content(a.Digest), a.Mode)
 	}
+	if a.Type == farm.Symlink {
+		return fmt.Sprintf("symlink %s to %s", p, a.Target)
+	}
 	return fmt.Sprintf("%s %s %o", a.Type, p, a.Mode)
 }
 

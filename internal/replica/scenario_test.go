@@ -71,7 +71,7 @@ func playFile(t *testing.T, script []byte) []byte {
 //	crash N                  the same, right after the installations that are out and before it can note that
 //	save N | setback N       remember index and disk | bring the index back to what it was then
 //	powercut N               a member dies, index and disk are as they were remembered, and its next life is another actor's
-//	write N PATH CONTENT | mkdir N PATH | rm N PATH | chmod N PATH MODE | mv N FROM TO
+//	write N PATH CONTENT | ln N PATH TARGET | mkdir N PATH | rm N PATH | chmod N PATH MODE | mv N FROM TO
 //	                         an application works; the machine is notified
 //	unseen COMMAND           the same, and the notification does not come
 //	rescan N | barrier N ID  notifications were lost | where does the feed stand?
@@ -103,7 +103,7 @@ func (g *rig) command(f []string) error {
 	case "unseen":
 		_, err := g.application(f[1:])
 		return err
-	case "write", "mkdir", "rm", "chmod", "mv":
+	case "write", "ln", "mkdir", "rm", "chmod", "mv":
 		paths, err := g.application(f)
 		if err != nil {
 			return err
@@ -208,6 +208,8 @@ func (g *rig) application(f []string) ([]farm.Path, error) {
 		}
 		copy(a.Digest[:], f[3])
 		n.put(p, a)
+	case "ln":
+		n.put(p, farm.Attr{Type: farm.Symlink, Target: f[3], MTime: g.now.UnixNano()})
 	case "mkdir":
 		n.put(p, farm.Attr{Type: farm.Dir, Mode: 0o755})
 	case "rm":

@@ -35,6 +35,7 @@ func (m *Machine) settle(p farm.Path, w *work) {
 		m.settle(p.Parent(), m.open(p.Parent()))
 	case r.Disk.Type == farm.Dir && s.Type != farm.Dir && m.below[p] > 0:
 		w.phase = forChildren
+	case m.flipsEarly(p, w, r.Disk, s): // looked at again soon
 	default:
 		m.install(r, w, s)
 	}

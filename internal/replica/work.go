@@ -32,6 +32,7 @@ type work struct {
 	content    []byte // inline content of digest
 	digest     farm.Digest
 	sent       time.Time // when the origin saw the change
+	flip       time.Time // since when a symlink waits for what was written before it; zero: it does not
 	lows       []farm.Position
 }
 
