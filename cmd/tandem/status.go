@@ -42,6 +42,7 @@ func printStatus(u *ui, st control.Status) {
 	if len(st.Folders) > 0 {
 		u.line("")
 		printFolders(u, "  ", st.Folders)
+		printPreserved(u, st)
 	}
 	u.line("")
 	u.line("  %s", revisionLine(st.Config, st.Time))
@@ -99,6 +100,29 @@ func printMembers(u *ui, indent string, members []control.Member, now time.Time)
 		t.add(text(m.Name), text(joined(m.Roles)), link, text(rtt), text(seen), text(m.Version), text(strings.Join(m.Addresses, ", ")))
 	}
 	t.print(u, indent)
+}
+
+// printPreserved says what is kept here outside of the folders' trees.
+func printPreserved(u *ui, st control.Status) {
+	first := true
+	for _, f := range st.Folders {
+		p := f.Preserved
+		if p.Files == 0 {
+			continue
+		}
+		if first {
+			u.line("")
+			first = false
+		}
+		line := fmt.Sprintf("%s keeps %s of %s here", f.ID, plural(p.Files, "preserved file", "preserved files"), size(p.Bytes))
+		if p.Oldest != nil {
+			line += ", the oldest for " + span(st.Time.Sub(*p.Oldest))
+		}
+		if p.Conflicts > 0 {
+			line += u.paint(warn, fmt.Sprintf("; %s: tandem conflicts list --folder %s", plural(p.Conflicts, "was not meant to go", "were not meant to go"), f.ID))
+		}
+		u.line("  %s", line)
+	}
 }
 
 func printSites(u *ui, st control.Status) {

@@ -45,8 +45,9 @@ const theirs = `
 	github.com/spf13/cobra < cmd/tandem;
 	github.com/prometheus/client_golang < control;
 	github.com/pelletier/go-toml, github.com/rogpeppe/go-internal/diff, golang.org/x/tools/txtar < config;
-	github.com/bmatcuk/doublestar < config, scan;
-	github.com/zeebo/blake3 < chunk, config, scan, install, peer, web, sim;
+	github.com/rogpeppe/go-internal/diff < member;
+	github.com/bmatcuk/doublestar < config, scan, member;
+	github.com/zeebo/blake3 < chunk, config, scan, install, peer, web, sim, member;
 	github.com/PlakarKorp/go-cdc-chunkers < chunk;
 	github.com/klauspost/compress < wire;
 	google.golang.org/grpc, google.golang.org/protobuf < wire, wire/pb, peer;

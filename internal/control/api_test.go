@@ -30,6 +30,9 @@ type fakeBackend struct {
 	message string
 	removed farm.MemberID
 	invited InviteRequest
+	query   ConflictQuery
+	diff    DiffRequest
+	restore RestoreRequest
 }
 
 func (b *fakeBackend) Status(context.Context) (Status, error) { return b.status, b.err }

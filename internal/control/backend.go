@@ -13,6 +13,7 @@ type Backend interface {
 	Configurer
 	Prober
 	Roster
+	Preserver
 }
 
 // Observer tells how things are.
@@ -42,4 +43,15 @@ type Roster interface {
 	Invite(ctx context.Context, req InviteRequest) (Invite, error)
 	// RemoveMember revokes the member: a new revision without it. NotFound if there is none of that name.
 	RemoveMember(ctx context.Context, name farm.MemberID) error
+}
+
+// Preserver looks after what was kept outside the folders' trees, here and on the linked members.
+type Preserver interface {
+	// Conflicts lists what matches, the newest first. A beginning of an id that fits none is NotFound, one that fits several
+	// is Invalid.
+	Conflicts(ctx context.Context, q ConflictQuery) (Conflicts, error)
+	DiffConflict(ctx context.Context, req DiffRequest) (ConflictDiff, error)
+	// RestoreConflicts calls progress now and then, never concurrently.
+	RestoreConflicts(ctx context.Context, req RestoreRequest, progress func(done, count int)) (RestoreResult, error)
+	DropConflicts(ctx context.Context, q ConflictQuery) (Dropped, error)
 }

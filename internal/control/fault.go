@@ -23,8 +23,8 @@ type errorAnswer struct {
 	Error *ErrorBody `json:"error"`
 }
 
-// bodyOf is the error as it crosses the API.
-func bodyOf(err error) *ErrorBody {
+// ErrorOf is the error as it crosses the API.
+func ErrorOf(err error) *ErrorBody {
 	var e *farm.Error
 	if !errors.As(err, &e) {
 		return &ErrorBody{Kind: farm.Other.String(), Message: err.Error()}

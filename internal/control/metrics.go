@@ -22,6 +22,7 @@ type metrics struct {
 	events, openFaults                        *prometheus.Desc
 	linked, rtt                               *prometheus.Desc
 	entries, bytes, waiting, inSync, backlog  *prometheus.Desc
+	preservedFiles, preservedBytes            *prometheus.Desc
 	configLive, siteLive, nodeHealthy         *prometheus.Desc
 	nodeRequests, nodeFailures, nodeActiveNow *prometheus.Desc
 }
@@ -33,21 +34,23 @@ func metricsHandler(backend Observer, journal *Journal, log *slog.Logger) http.H
 	}
 	m := &metrics{
 		backend: backend, journal: journal,
-		events:        desc("events_total", "Events since the daemon started.", "id", "severity"),
-		openFaults:    desc("open_faults", "Faults that have not healed."),
-		linked:        desc("member_linked", "1 if a session with the member is established.", "member"),
-		rtt:           desc("member_rtt_seconds", "Round trip of the latest heartbeat.", "member"),
-		entries:       desc("folder_entries", "Live entries of the folder.", "folder"),
-		bytes:         desc("folder_bytes", "Sum of the folder's file sizes.", "folder"),
-		waiting:       desc("folder_waiting", "Paths known of that are not yet on disk as they should be.", "folder"),
-		inSync:        desc("folder_in_sync", "1 if nothing is waiting, here or at the others.", "folder"),
-		backlog:       desc("folder_backlog", "Changes applied here that the member has not applied.", "folder", "member"),
-		configLive:    desc("config_live", "1 if the member runs the configuration that is wanted here.", "member"),
-		siteLive:      desc("site_live", "1 if the site is served here.", "site"),
-		nodeHealthy:   desc("node_healthy", "1 if the edge sends visitors to the node.", "node"),
-		nodeRequests:  desc("node_requests_total", "Requests that the edge sent to the node.", "node"),
-		nodeFailures:  desc("node_failures_total", "Requests that the node did not answer.", "node"),
-		nodeActiveNow: desc("node_active_requests", "Requests under way to the node.", "node"),
+		events:         desc("events_total", "Events since the daemon started.", "id", "severity"),
+		openFaults:     desc("open_faults", "Faults that have not healed."),
+		linked:         desc("member_linked", "1 if a session with the member is established.", "member"),
+		rtt:            desc("member_rtt_seconds", "Round trip of the latest heartbeat.", "member"),
+		entries:        desc("folder_entries", "Live entries of the folder.", "folder"),
+		bytes:          desc("folder_bytes", "Sum of the folder's file sizes.", "folder"),
+		waiting:        desc("folder_waiting", "Paths known of that are not yet on disk as they should be.", "folder"),
+		inSync:         desc("folder_in_sync", "1 if nothing is waiting, here or at the others.", "folder"),
+		backlog:        desc("folder_backlog", "Changes applied here that the member has not applied.", "folder", "member"),
+		preservedFiles: desc("folder_preserved_files", "Files kept here outside the tree; kind is conflict if nobody meant to lose them, else deleted.", "folder", "kind"),
+		preservedBytes: desc("folder_preserved_bytes", "Sum of the sizes of files kept here outside the tree.", "folder"),
+		configLive:     desc("config_live", "1 if the member runs the configuration that is wanted here.", "member"),
+		siteLive:       desc("site_live", "1 if the site is served here.", "site"),
+		nodeHealthy:    desc("node_healthy", "1 if the edge sends visitors to the node.", "node"),
+		nodeRequests:   desc("node_requests_total", "Requests that the edge sent to the node.", "node"),
+		nodeFailures:   desc("node_failures_total", "Requests that the node did not answer.", "node"),
+		nodeActiveNow:  desc("node_active_requests", "Requests under way to the node.", "node"),
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -90,6 +93,9 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 		gauge(m.bytes, float64(f.Bytes), id)
 		gauge(m.waiting, float64(f.Waiting), id)
 		gauge(m.inSync, oneIf(f.InSync), id)
+		gauge(m.preservedBytes, float64(f.Preserved.Bytes), id)
+		gauge(m.preservedFiles, float64(f.Preserved.Conflicts), id, "conflict")
+		gauge(m.preservedFiles, float64(f.Preserved.Files-f.Preserved.Conflicts), id, "deleted")
 		for _, p := range f.Peers {
 			gauge(m.backlog, float64(p.Backlog), id, string(p.Member))
 		}

@@ -89,6 +89,10 @@ func (s *Server) Handler() http.Handler {
 	handle("POST /v1/config/apply", s.configApply)
 	handle("GET /v1/folders", s.folders)
 	handle("POST /v1/folders/{id}/probe", s.probe)
+	handle("GET /v1/conflicts", s.conflicts)
+	handle("POST /v1/conflicts/diff", s.conflictDiff)
+	handle("POST /v1/conflicts/restore", s.conflictRestore)
+	handle("POST /v1/conflicts/drop", s.conflictDrop)
 	handle("POST /v1/invites", s.invite)
 	handle("GET /v1/members", s.members)
 	handle("DELETE /v1/members/{name}", s.removeMember)
@@ -102,7 +106,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if kind == farm.Internal || kind == farm.Other {
 		s.opt.Log.Error("a control call failed", "call", r.Method+" "+r.URL.Path, "err", err)
 	}
-	answer(w, kind.HTTPStatus(), errorAnswer{bodyOf(err)})
+	answer(w, kind.HTTPStatus(), errorAnswer{ErrorOf(err)})
 }
 
 // answer writes v as indented JSON, which people read with curl.

@@ -88,6 +88,8 @@ type Folder struct {
 	Applied farm.Vector   `json:"applied"` // what is visible here
 	Durable farm.Vector   `json:"durable"` // what survives a power cut here
 	Peers   []FolderPeer  `json:"peers"`
+
+	Preserved PreservedUsage `json:"preserved"` // kept here outside the tree
 }
 
 // FolderPeer is another member that holds the folder.

@@ -133,7 +133,7 @@ func (s *Server) probe(w http.ResponseWriter, r *http.Request) error {
 	}
 	last := ProbeLine{Done: tally.rounds, Count: req.Count}
 	if err != nil {
-		last.Error = bodyOf(err)
+		last.Error = ErrorOf(err)
 	} else {
 		result := tally.result()
 		last.Result = &result

@@ -2,6 +2,7 @@ package install
 
 import (
 	"io"
+	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -83,6 +84,9 @@ func reasonOf(l *lost) farm.Reason {
 
 // List returns what is preserved, the oldest first.
 func (k *Keeper) List() ([]Preserved, error) { return k.kept.list(), nil }
+
+// Newest yields what is preserved now, the newest first.
+func (k *Keeper) Newest() iter.Seq[Preserved] { return k.kept.newest }
 
 // Preserved returns the preserved file of that id.
 func (k *Keeper) Preserved(id string) (Preserved, bool) { return k.kept.get(id) }

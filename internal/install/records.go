@@ -49,8 +49,8 @@ const (
 	// minRecords is how many lines the log has at least before it is worth to begin it anew.
 	minRecords = 1024
 
-	// maxRecordBytes bounds a line: a path and a link's text, each at its longest and in base64, and the rest.
-	maxRecordBytes = 32 << 10
+	// maxRecordBytes bounds a line: extended attributes, a path and a link's text, each at its longest and in base64.
+	maxRecordBytes = 256 << 10
 
 	sumDigits = 8 // of the checksum that begins a line, in base 16
 )
@@ -205,4 +205,17 @@ func (r *records) rewrite(live []Preserved) error {
 	}
 	r.at, r.lines, r.torn = next, len(live), false
 	return nil
+}
+
+// MarshalJSON gives the form of a record.
+func (p Preserved) MarshalJSON() ([]byte, error) { return json.Marshal(recordOfPreserved(p)) }
+
+// UnmarshalJSON checks what it reads: paths, digests, positions and attributes.
+func (p *Preserved) UnmarshalJSON(b []byte) error {
+	var r preservedRecord
+	err := json.Unmarshal(b, &r)
+	if err == nil {
+		*p, err = r.preserved()
+	}
+	return err
 }

@@ -60,6 +60,26 @@ func (s *preserved) list() []Preserved {
 	return list
 }
 
+// newest yields what is there now, the newest first. It holds no lock while it does.
+func (s *preserved) newest(yield func(Preserved) bool) {
+	s.mu.Lock()
+	list := make([]*held, 0, len(s.byID))
+	for _, h := range slices.Backward(s.order) {
+		if !h.gone {
+			list = append(list, h)
+		}
+	}
+	s.mu.Unlock()
+	for _, h := range list {
+		if !yield(h.Preserved) {
+			return
+		}
+	}
+}
+
+// space is what p takes of the quota.
+func (p Preserved) space() int64 { return p.Attr.Size + int64(len(p.Attr.XAttrs.Encoded())) }
+
 func (s *preserved) get(id string) (Preserved, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,10 +166,33 @@ func (s *preserved) insert(p Preserved) {
 	if p.Attr.Type == farm.File {
 		s.data[p.Attr.Digest] = p.ID
 	}
-	s.bytes += p.Attr.Size
+	s.bytes += p.space()
 	if !p.Reason.Meant() {
 		s.conflicts++
 	}
+}
+
+// correct sets right what the record says of the content, and returns the file as it is now. Its id stays.
+func (s *preserved) correct(id string, d farm.Digest, size int64) (Preserved, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.byID[id]
+	if h == nil {
+		return Preserved{}, farm.Errorf("correct preserved", id, farm.NotFound, "no preserved file has this id")
+	}
+	p := h.Preserved
+	p.Attr.Digest, p.Attr.Size = d, size
+	if err := s.records.add(p); err != nil {
+		return p, err
+	}
+	s.bytes += p.Attr.Size - h.Attr.Size
+	if s.data[h.Attr.Digest] == id {
+		delete(s.data, h.Attr.Digest)
+	}
+	s.data[d] = id
+	n := &held{Preserved: p} // others may be reading the old one
+	s.byID[id], s.order[slices.Index(s.order, h)] = n, n
+	return p, nil
 }
 
 func (s *preserved) drop(id string) (bool, error) {
@@ -176,7 +219,7 @@ func (s *preserved) remove(h *held) error {
 	if s.data[h.Attr.Digest] == h.ID {
 		delete(s.data, h.Attr.Digest)
 	}
-	s.bytes -= h.Attr.Size
+	s.bytes -= h.space()
 	if !h.Reason.Meant() {
 		s.conflicts--
 	}
@@ -236,7 +279,7 @@ func (s *preserved) over() (list []*held) {
 				continue
 			}
 			list = append(list, h)
-			bytes, files = bytes-h.Attr.Size, files-1
+			bytes, files = bytes-h.space(), files-1
 		}
 	}
 	return list

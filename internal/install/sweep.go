@@ -160,6 +160,9 @@ func (k *Keeper) settleFile(l *leftover, force bool) (bool, error) {
 func (k *Keeper) settleAs(l *leftover, content farm.Attr, st vfs.Stat) (bool, error) {
 	a := st.Attr()
 	a.Digest, a.Target = content.Digest, content.Target
+	if content.SameContent(l.in.expect) && a.XAttrs.IsZero() {
+		a.XAttrs = l.in.expect.XAttrs
+	}
 	var err error
 	switch lost := l.in.lost; {
 	case !content.SameContent(l.in.expect):

@@ -87,6 +87,9 @@ func (m *Member) oneFolder(f *folder) control.Folder {
 		ID: f.spec.id, Path: f.spec.root, State: control.FolderLive, Watch: string(mode), Entries: entries, Bytes: bytes,
 		Waiting: s.Waiting, Applied: s.Applied, Durable: s.Durable, Peers: []control.FolderPeer{},
 	}
+	if u := f.keeper.PreservedUsage(); u.Files > 0 {
+		cf.Preserved = control.PreservedUsage{Files: u.Files, Bytes: u.Bytes, Conflicts: u.Conflicts, Oldest: &u.Oldest}
+	}
 	switch {
 	case sum.Seeding:
 		cf.State, cf.Reason = control.FolderScanning, "it is being seeded"
