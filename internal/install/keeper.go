@@ -115,6 +115,12 @@ func (k *Keeper) Install(ctx context.Context, plan farm.Plan, src Source) farm.I
 	if k.intents == nil {
 		return fail(plan, farm.Errorf("install", plan.Path.String(), farm.Internal, "before Recover"))
 	}
+	if plan.Expect.Type == farm.Absent && brought(plan) {
+		// Nothing but the name can be in the way, and to take a free name is to look: what is there is seen when it is not.
+		if r := k.create(ctx, plan, src); r.Outcome != farm.Changed {
+			return r
+		}
+	}
 	at, err := k.look(plan.Path)
 	if err != nil {
 		return fail(plan, err)

@@ -108,14 +108,21 @@ func (k *Keeper) discard(name farm.Path, t farm.Type) error {
 	return k.fs.Remove(name)
 }
 
-// create gives the object its name if nobody has it.
+// brought tells whether the plan is of a file and brings its content along.
+func brought(plan farm.Plan) bool {
+	return plan.Want.Type == farm.File && int64(len(plan.Content)) == plan.Want.Size
+}
+
+// create gives the object its name if nobody has it. What is dear to prepare is prepared only if there is a place for it.
 func (k *Keeper) create(ctx context.Context, plan farm.Plan, src Source) farm.Installed {
-	parent, err := k.look(plan.Path.Parent())
-	if err != nil {
-		return fail(plan, err)
-	}
-	if !parent.there || parent.Type != farm.Dir {
-		return end(plan, farm.NoParent)
+	if !brought(plan) {
+		parent, err := k.look(plan.Path.Parent())
+		if err != nil {
+			return fail(plan, err)
+		}
+		if !parent.there || parent.Type != farm.Dir {
+			return end(plan, farm.NoParent)
+		}
 	}
 	o, err := k.prepare(ctx, plan, src)
 	if err != nil {
@@ -133,7 +140,7 @@ func (k *Keeper) create(ctx context.Context, plan farm.Plan, src Source) farm.In
 		case farm.Exists:
 			return end(plan, farm.Changed)
 		case farm.NotFound, farm.Conflict:
-			return farm.Installed{Plan: plan, Outcome: farm.NoParent, Err: err}
+			return end(plan, farm.NoParent)
 		}
 		return fail(plan, err)
 	}

@@ -151,7 +151,7 @@ func writeAll(fd int, b []byte) (n int, err error) {
 }
 
 func (t *temp) SetAttr(set SetAttr) error {
-	if set.Owner != nil {
+	if set.Owner != nil && !t.ownedBy(*set.Owner) {
 		if err := t.d.chown(set.Owner, func(uid, gid int) error { return unix.Fchown(t.fd, uid, gid) }); err != nil {
 			return fail("chown", t.p, err)
 		}
@@ -165,6 +165,13 @@ func (t *temp) SetAttr(set SetAttr) error {
 		return fail("utimes", t.p, futimens(t.fd, times(*set.MTime)))
 	}
 	return nil
+}
+
+// ownedBy tells whether the file belongs to o already, as most do that root's daemon makes: to look costs less than to set.
+func (t *temp) ownedBy(o farm.Owner) bool {
+	var st unix.Stat_t
+	uid, gid := t.d.names.ids(o)
+	return unix.Fstat(t.fd, &st) == nil && st.Uid == uid && st.Gid == gid
 }
 
 // Link first trades the descriptor for one that can only read, so that the file is not busy for writing when it
