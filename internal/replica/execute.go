@@ -27,11 +27,11 @@ func (r *Runner) execute(ctx context.Context, effects []Effect) error {
 			r.looks.add(func(ctx context.Context) {
 				r.cfg.Transport.Room(ctx)
 				seen, err := r.cfg.Scanner.Examine(ctx, e.Path, e.Prior)
-				r.tell(ctx, Observed{e.Path, seen, err})
+				r.inbox.put(Observed{e.Path, seen, err})
 			})
 		case Install:
 			r.writes.add(func(ctx context.Context) {
-				r.tell(ctx, Installed{r.cfg.Installer.Install(ctx, e.Plan, source{r, e.Plan.Path})})
+				r.inbox.put(Installed{r.cfg.Installer.Install(ctx, e.Plan, source{r, e.Plan.Path})})
 			})
 		case Walk:
 			r.walks.add(func(ctx context.Context) { r.walk(ctx, e) })
@@ -155,8 +155,11 @@ func (r *Runner) small(ctx context.Context, rec farm.Record, k farm.Entry) []byt
 		return nil
 	}
 	defer rc.Close()
-	content, err := io.ReadAll(rc)
-	if err != nil || int64(len(content)) != k.Size {
+	content := make([]byte, k.Size)
+	if _, err := io.ReadFull(rc, content); err != nil {
+		return nil
+	}
+	if n, err := rc.Read(make([]byte, 1)); n != 0 || err != io.EOF { // the end is where it proves to be what it should
 		return nil
 	}
 	return content

@@ -159,6 +159,19 @@ func (m *Machine) Waiting() int { return len(m.work) }
 // Flying is the number of paths for which an answer is outstanding.
 func (m *Machine) Flying() int { return m.flying }
 
+// Idle tells whether nothing waits for time to pass, but for what is done every few minutes.
+func (m *Machine) Idle() bool {
+	if len(m.retries) > 0 || m.seedScan || m.syncing || !m.meta.Durable.CoversAll(m.applied()) {
+		return false
+	}
+	for _, p := range m.peers {
+		if p.linked && !p.aheadSince.IsZero() {
+			return false
+		}
+	}
+	return true
+}
+
 // Trusted tells whether the disk is known to be as the index says: scanned, and seeded.
 func (m *Machine) Trusted() bool { return m.scanned && !m.seeding }
 

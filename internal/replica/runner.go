@@ -20,7 +20,8 @@ const (
 	installWorkers = 6
 	walkWorkers    = 2
 	tickEvery      = 50 * time.Millisecond
-	eventsASecond  = 20 // of single files; above, they are counted only
+	idleTick       = 2 * time.Second // while nothing waits for its time
+	eventsASecond  = 20              // of single files; above, they are counted only
 )
 
 // RunnerConfig is what a runner stands on. All fields are needed.
@@ -52,8 +53,9 @@ type Runner struct {
 	machine *Machine
 	db      *batch
 
-	local  chan Input // notifications, answers
+	local  chan Input // notifications
 	remote chan Input // what peers send
+	inbox  *inbox     // answers
 	looks  *queue     // Examine
 	writes *queue     // Install
 	walks  *queue     // Walk
@@ -73,7 +75,7 @@ func NewRunner(cfg RunnerConfig) *Runner {
 	db := newBatch(cfg.Log)
 	r := &Runner{
 		cfg: cfg, db: db, machine: New(cfg.Machine, db),
-		local: make(chan Input, batchInputs), remote: make(chan Input, remoteQueue),
+		local: make(chan Input, batchInputs), remote: make(chan Input, remoteQueue), inbox: newInbox(),
 		looks: newQueue(), writes: newQueue(), walks: newQueue(),
 		waiting: map[uint64]chan farm.Position{}, changed: make(chan struct{}),
 		streams: map[farm.MemberID]context.CancelFunc{},
@@ -93,7 +95,8 @@ func (r *Runner) Run(ctx context.Context) error {
 	r.group.Go(func() { r.writes.run(ctx, installWorkers) })
 	r.group.Go(func() { r.notice(ctx) })
 	r.group.Go(func() { r.sweep(ctx) })
-	tick := time.NewTicker(tickEvery)
+	pace := tickEvery
+	tick := time.NewTicker(pace)
 	defer tick.Stop()
 	effects := r.step(nil, Start{})
 	for {
@@ -106,11 +109,16 @@ func (r *Runner) Run(ctx context.Context) error {
 			remote = nil
 		}
 		effects = effects[:0]
+		if p := r.pace(); p != pace {
+			pace = p
+			tick.Reset(pace)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case in := <-r.local:
 			effects = r.step(effects, in)
+		case <-r.inbox.ready:
 		case in := <-remote:
 			effects = r.step(effects, in)
 		case <-tick.C:
@@ -120,8 +128,19 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 }
 
+// pace is how often the machine hears of the time.
+func (r *Runner) pace() time.Duration {
+	if r.machine.Idle() {
+		return idleTick
+	}
+	return tickEvery
+}
+
 // more decides on what else has come in meanwhile, so that one commit serves all.
 func (r *Runner) more(effects []Effect, remote chan Input) []Effect {
+	for _, in := range r.inbox.take() {
+		effects = r.step(effects, in)
+	}
 	for range batchInputs {
 		select {
 		case in := <-r.local:
