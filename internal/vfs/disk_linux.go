@@ -25,6 +25,7 @@ type disk struct {
 	fd      int
 	dev     uint64
 	walks   bool // without openat2: one component at a time
+	fine    bool // no two changes of an inode that is looked at between them have one time
 	named   atomic.Bool
 	seq     atomic.Uint64 // of named temps
 	names   names
@@ -167,7 +168,7 @@ func (d *disk) stat(st *unix.Stat_t) Stat {
 			Mode: st.Mode, UID: st.Uid, GID: st.Gid,
 		},
 	}
-	s.Racy = time.Now().UnixNano()-s.CTime < int64(RacyWindow)
+	s.Racy = !d.fine && time.Now().UnixNano()-s.CTime < int64(RacyWindow)
 	s.Type, s.Other = typeOf(st.Mode)
 	return s
 }
@@ -233,6 +234,7 @@ func (d *disk) Prepare(folder farm.FolderID) error {
 		return farm.Errorf("prepare", d.root, farm.Conflict, "the directory already is folder %s", was)
 	}
 	d.private, d.folder = st.Ino, folder
+	d.fine = d.finelyTimed()
 	return nil
 }
 

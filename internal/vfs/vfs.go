@@ -24,7 +24,7 @@ const (
 )
 
 // RacyWindow is how long after an inode's change another one might carry the same timestamp: two ticks of the slowest
-// kernel clock.
+// kernel clock. Where the file system gives every change that can be told apart a time of its own, it is none.
 const RacyWindow = 20 * time.Millisecond
 
 // FS is the tree of one folder. Every method takes paths inside the root and follows no symbolic link, neither in the
