@@ -44,13 +44,14 @@ func (t transport) Fetch(ctx context.Context, from farm.MemberID, p farm.Path, d
 	return t.m.hub.Fetch(ctx, from, t.id, p, d, size)
 }
 
-// roomWait bounds how long one look at the disk waits for members that take changes too slowly.
-const roomWait = 100 * time.Millisecond
+// roomWait bounds how long a look at the disk waits for members that take changes too slowly. Then they lag.
+const roomWait = 300 * time.Millisecond
 
 // Room implements replica.Transport. One holder that keeps up is enough: the others catch up later.
 func (t transport) Room(ctx context.Context) {
 	var full <-chan struct{}
-	for _, id := range t.Linked() {
+	linked := t.Linked()
+	for _, id := range linked {
 		if full = t.m.hub.Crowded(id, t.id); full == nil {
 			return
 		}
@@ -62,8 +63,11 @@ func (t transport) Room(ctx context.Context) {
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-	case <-timer.C:
 	case <-full:
+	case <-timer.C:
+		for _, id := range linked {
+			t.m.hub.Lag(id, t.id)
+		}
 	}
 }
 

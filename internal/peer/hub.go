@@ -215,6 +215,14 @@ func (h *Hub) Crowded(to farm.MemberID, folder farm.FolderID) <-chan struct{} {
 	return s.out.crowded(folder)
 }
 
+// Lag says that the member takes the folder's changes too slowly to wait for: none are sent before it has asked for them.
+func (h *Hub) Lag(to farm.MemberID, folder farm.FolderID) {
+	if s, err := h.live("send", to); err == nil {
+		s.link.gaps.Add(1)
+		s.out.lag(folder)
+	}
+}
+
 // SendWait is Send for catching up: it waits for room in the queue, of which it leaves half to Send, and sends in as
 // many frames as it takes. Error farm.Unavailable if there is no session or it ends meanwhile.
 func (h *Hub) SendWait(ctx context.Context, to farm.MemberID, m wire.Message) error {

@@ -142,6 +142,13 @@ func (q *queue) awaitRoom() <-chan struct{} {
 	return q.room
 }
 
+// lag says that the folder's receiver is too slow to wait for: it will have to catch up.
+func (q *queue) lag(folder farm.FolderID) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.lags[folder] = true
+}
+
 // crowded tells whether the folder's next changes had better wait, and until when; nil if not. Catching up leaves a
 // quarter to those who wait here.
 func (q *queue) crowded(folder farm.FolderID) <-chan struct{} {

@@ -23,6 +23,10 @@ func (m *Machine) settle(p farm.Path, w *work) {
 	if len(r.Known) == 0 && m.awaited(p) {
 		return // children have arrived before their directory: it will come
 	}
+	if r.Disk.Type == farm.Dir && m.below[p] > 0 && !m.awaited(p) && reconcile.Decide(r.Known, false).Type != farm.Dir {
+		w.phase = forChildren // what they come to decides whether it stays, and that is a dear question
+		return
+	}
 	s := m.goal(r, w)
 	if satisfied(r.Disk, s) {
 		m.adopt(r, s)
