@@ -266,40 +266,6 @@ func check(r farm.Record) error {
 	return nil
 }
 
-func (c *conn) drop(key []byte, n *counts) error {
-	if err := c.discount(key, n); err != nil {
-		return err
-	}
-	return c.run("DELETE FROM record WHERE key = ?1", key)
-}
-
-func (c *conn) put(key, value []byte, d farm.Disk, n *counts) error {
-	if err := c.discount(key, n); err != nil {
-		return err
-	}
-	var size, digest any
-	if d.Type != farm.Absent {
-		size = d.Size
-		n.entries++
-		n.bytes += d.Size
-	}
-	if d.Type == farm.File {
-		digest = digestKey(d.Digest)
-	}
-	return c.run(`INSERT INTO record VALUES (?1, ?2, ?3, ?4)
-		ON CONFLICT (key) DO UPDATE SET value = excluded.value, size = excluded.size, digest = excluded.digest`,
-		key, value, size, digest)
-}
-
-// discount takes the record of key, if there is one, out of n.
-func (c *conn) discount(key []byte, n *counts) error {
-	return c.query(func(s *sqlite3.Stmt) (bool, error) {
-		n.entries--
-		n.bytes -= s.ColumnInt64(0)
-		return false, nil
-	}, "SELECT size FROM record WHERE key = ?1 AND size IS NOT NULL", key)
-}
-
 func digestKey(d farm.Digest) int64 { return int64(binary.BigEndian.Uint64(d[:8])) }
 
 func encodeCount(n int64) []byte { return binary.AppendVarint(nil, n) }

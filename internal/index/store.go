@@ -45,6 +45,7 @@ const (
 type conn struct {
 	*sqlite3.Conn
 	stmts map[string]*sqlite3.Stmt
+	sizes sizes // of the writer: what it has put lately
 }
 
 // connect opens a connection. vfs names SQLite's file system.
@@ -61,7 +62,7 @@ func connect(dir, vfs string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{db, map[string]*sqlite3.Stmt{}}
+	c := &conn{Conn: db, stmts: map[string]*sqlite3.Stmt{}, sizes: sizes{}}
 	err = errors.Join(c.BusyTimeout(busyTimeout), c.WALAutoCheckpoint(0), c.Exec(fmt.Sprintf(
 		"PRAGMA synchronous = NORMAL; PRAGMA cache_size = -%d; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = %d",
 		cacheKiB, logKeptBytes)))
@@ -199,6 +200,9 @@ func (c *conn) transaction(do func() error) error {
 	err := do()
 	if err == nil {
 		err = c.run("COMMIT")
+	}
+	if err != nil {
+		clear(c.sizes)
 	}
 	if err != nil && !c.GetAutocommit() { // SQLite may have rolled back on its own
 		err = errors.Join(err, c.run("ROLLBACK"))
