@@ -123,6 +123,9 @@ func (k *Keeper) create(ctx context.Context, plan farm.Plan, src Source) farm.In
 		if !parent.there || parent.Type != farm.Dir {
 			return end(plan, farm.NoParent)
 		}
+		if r, ok := k.takeOver(plan); ok {
+			return r
+		}
 	}
 	o, err := k.prepare(ctx, plan, src)
 	if err != nil {

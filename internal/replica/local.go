@@ -212,7 +212,10 @@ func (m *Machine) write(r farm.Record, seen farm.Observation) {
 	m.meta.Known = m.meta.Known.With(dot)
 	m.db.Put(r)
 	m.putMeta()
-	m.emit(Push{farm.Change{Entry: e, Content: seen.Content, Sent: m.now}})
+	if d.Type == farm.File && a.Type == farm.Absent {
+		m.gone.add(d.Digest, d.Content.Dot)
+	}
+	m.emit(Push{farm.Change{Entry: e, Content: m.toSend(a, seen.Content), Sent: m.now}})
 	m.tellConflicts(r.Known, dot)
 }
 

@@ -30,9 +30,10 @@ type Machine struct {
 	below    map[farm.Path]int         // number of works among a directory's direct children
 	awaiting map[farm.Path][]farm.Path // paths that wait for their parent
 	retries  map[farm.Path]time.Time   // also of directories at rest that are in kept
-	kept     map[farm.Path]int         // directories that should be gone and hold what is not replicated: times found so
-	inline   int                       // bytes of content held in work
-	flying   int                       // Examine and Install effects that have no answer yet
+	gone     gone
+	kept     map[farm.Path]int // directories that should be gone and hold what is not replicated: times found so
+	inline   int               // bytes of content held in work
+	flying   int               // Examine and Install effects that have no answer yet
 
 	lows     map[farm.Actor]*lowHeap // positions heard of and not yet visible
 	early    map[farm.Actor]map[farm.Seq]bool
