@@ -73,7 +73,7 @@ func (r *Runner) walk(ctx context.Context, e Walk) {
 	var found []farm.Path
 	flush := func() error {
 		if len(found) > 0 {
-			r.tell(ctx, Dirty{found})
+			r.find(ctx, Dirty{found})
 			found = nil
 		}
 		return ctx.Err()
@@ -91,7 +91,7 @@ func (r *Runner) walk(ctx context.Context, e Walk) {
 		r.cfg.Sink(farm.Event{ID: farm.EventFolderHalted, Severity: farm.Fault, Folder: r.cfg.Folder,
 			Subject: string(r.cfg.Folder), Message: "scan failed: " + err.Error(), Next: "see that the folder's path is there and is the one that was replicated"})
 	}
-	r.tell(ctx, Walked{e.ID, dir, err})
+	r.find(ctx, Walked{e.ID, dir, err})
 }
 
 // stream sends a peer all that it does not know. A newer question replaces an older one.

@@ -15,7 +15,7 @@ import (
 const (
 	batchInputs    = 256  // inputs decided on before a commit
 	remoteQueue    = 256  // changes from peers not yet decided on; then the peers wait
-	workLimit      = 8192 // paths in work above which no further changes are taken from peers
+	workLimit      = 8192 // paths in work above which no further changes are taken from peers, and no finds of walks
 	examineWorkers = 3
 	installWorkers = 6
 	walkWorkers    = 2
@@ -56,6 +56,7 @@ type Runner struct {
 	local  chan Input // notifications
 	remote chan Input // what peers send
 	inbox  *inbox     // answers
+	found  chan Input // what walks find: a hint that can wait
 	looks  *queue     // Examine
 	writes *queue     // Install
 	walks  *queue     // Walk
@@ -75,7 +76,7 @@ func NewRunner(cfg RunnerConfig) *Runner {
 	db := newBatch(cfg.Log)
 	r := &Runner{
 		cfg: cfg, db: db, machine: New(cfg.Machine, db),
-		local: make(chan Input, batchInputs), remote: make(chan Input, remoteQueue), inbox: newInbox(),
+		local: make(chan Input, batchInputs), remote: make(chan Input, remoteQueue), inbox: newInbox(), found: make(chan Input),
 		looks: newQueue(), writes: newQueue(), walks: newQueue(),
 		waiting: map[uint64]chan farm.Position{}, changed: make(chan struct{}),
 		streams: map[farm.MemberID]context.CancelFunc{},
@@ -104,9 +105,9 @@ func (r *Runner) Run(ctx context.Context) error {
 			return err
 		}
 		r.publish()
-		remote := r.remote
-		if r.machine.Waiting() > workLimit && r.machine.Flying() > 0 {
-			remote = nil
+		remote, found := r.remote, r.found
+		if r.busy() {
+			remote, found = nil, nil
 		}
 		effects = effects[:0]
 		if p := r.pace(); p != pace {
@@ -121,12 +122,17 @@ func (r *Runner) Run(ctx context.Context) error {
 		case <-r.inbox.ready:
 		case in := <-remote:
 			effects = r.step(effects, in)
+		case in := <-found:
+			effects = r.step(effects, in)
 		case <-tick.C:
 			effects = r.step(effects, Tick{})
 		}
 		effects = r.more(effects, remote)
 	}
 }
+
+// busy tells whether more work would only be more to remember. Answers are always taken, and what applications do now.
+func (r *Runner) busy() bool { return r.machine.Waiting() > workLimit && r.machine.Flying() > 0 }
 
 // pace is how often the machine hears of the time.
 func (r *Runner) pace() time.Duration {
@@ -166,6 +172,14 @@ func (r *Runner) step(effects []Effect, in Input) []Effect {
 func (r *Runner) tell(ctx context.Context, in Input) {
 	select {
 	case r.local <- in:
+	case <-ctx.Done():
+	}
+}
+
+// find gives the machine what a walk has found, when there is room for it.
+func (r *Runner) find(ctx context.Context, in Input) {
+	select {
+	case r.found <- in:
 	case <-ctx.Done():
 	}
 }
