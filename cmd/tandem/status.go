@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -79,9 +80,9 @@ func printWrong(u *ui, st control.Status) {
 }
 
 func printMembers(u *ui, indent string, members []control.Member, now time.Time) {
-	t := table{head: []string{"MEMBER", "ROLES", "LINK", "ROUND TRIP", "LAST SEEN", "VERSION", "ADDRESS"}}
+	t := table{head: []string{"MEMBER", "ROLES", "LINK", "ROUND TRIP", "LAST SEEN", "VERSION", "PROTOCOL", "ADDRESS"}}
 	for _, m := range members {
-		link, rtt, seen := cell{string(m.Link), good}, "", ""
+		link, rtt, seen, protocol := cell{string(m.Link), good}, "", "", ""
 		switch m.Link {
 		case control.LinkSelf:
 			link = text("this one")
@@ -91,13 +92,16 @@ func printMembers(u *ui, indent string, members []control.Member, now time.Time)
 		if m.Draining {
 			link.text += ", draining"
 		}
+		if m.Protocol > 0 {
+			protocol = strconv.FormatUint(uint64(m.Protocol), 10)
+		}
 		if m.RTTMS > 0 && m.Link == control.LinkUp {
 			rtt = millis(m.RTTMS)
 		}
 		if m.LastSeen != nil && m.Link != control.LinkSelf {
 			seen = span(now.Sub(*m.LastSeen)) + " ago"
 		}
-		t.add(text(m.Name), text(joined(m.Roles)), link, text(rtt), text(seen), text(m.Version), text(strings.Join(m.Addresses, ", ")))
+		t.add(text(m.Name), text(joined(m.Roles)), link, text(rtt), text(seen), text(m.Version), text(protocol), text(strings.Join(m.Addresses, ", ")))
 	}
 	t.print(u, indent)
 }

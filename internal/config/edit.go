@@ -59,6 +59,13 @@ func memberTable(m Member) string {
 	if m.Weight > 1 {
 		fmt.Fprintf(&b, "weight = %d\n", m.Weight)
 	}
+	if len(m.Links) > 0 {
+		links := make([]string, len(m.Links))
+		for i, to := range m.Links {
+			links[i] = string(to)
+		}
+		fmt.Fprintf(&b, "links = %s\n", quoteList(links))
+	}
 	if len(m.Labels) > 0 {
 		var labels []string
 		for _, k := range slices.Sorted(maps.Keys(m.Labels)) {

@@ -39,6 +39,7 @@ type Member struct {
 	Roles   []farm.Role       `toml:"roles" default:"[\"node\"]" values:"node|edge" doc:"what it does: a node holds the folders and serves the sites, an edge takes visitors and balances them over the nodes"`
 	Key     string            `toml:"key,required" doc:"fingerprint of its key; remove the table or change the key to revoke the member" example:"\"sha256:4f0c...\""`
 	Weight  int               `toml:"weight" default:"1" min:"1" max:"1000" doc:"its share of visitors, relative to the other nodes"`
+	Links   []farm.MemberID   `toml:"links" doc:"members with which it holds a session; without this key all. Changes travel through members where two are not linked, see topology.md" example:"[\"hub\"]"`
 	Labels  map[string]string `toml:"labels" doc:"values of your own, for {member.label.NAME} in site files" example:"{ rack = \"a\" }"`
 }
 

@@ -54,6 +54,7 @@ func (d *decoder) check(file *farmFile) *Config {
 	d.duplicates(c)
 	d.nested(c)
 	d.edge(c)
+	d.links(c)
 	d.roles(c)
 	return c
 }

@@ -49,6 +49,8 @@ const (
 	LinkSelf LinkState = "self" // the member that answers
 	LinkUp   LinkState = "up"   // a session is established
 	LinkDown LinkState = "down" // there is none; it is being tried
+
+	LinkApart LinkState = "apart" // the configuration wants none: what the member does is heard through others
 )
 
 // Member is a member of the farm as the answering one sees it.
@@ -60,6 +62,7 @@ type Member struct {
 	RTTMS     float64       `json:"rtt_ms,omitempty"`    // round trip of the latest heartbeat, milliseconds; 0: not known
 	LastSeen  *time.Time    `json:"last_seen,omitempty"` // when it was last heard; nil: never in this daemon's life
 	Version   string        `json:"version,omitempty"`   // of its program, when it was ever linked
+	Protocol  uint32        `json:"protocol,omitempty"`  // that is spoken with it, while it is linked
 	Draining  bool          `json:"draining,omitempty"`
 	Reason    string        `json:"reason,omitempty"` // why the link is down
 }

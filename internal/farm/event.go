@@ -22,6 +22,7 @@ const (
 	EventMemberRefused EventID = "member.refused" // a certificate that is not of this farm, or revoked
 	EventTokenRefused  EventID = "token.refused"  // a wrong, used or expired invite token
 	EventMemberJoined  EventID = "member.joined"  // a token was redeemed
+	EventMemberVersion EventID = "member.version" // a member speaks no protocol that this one speaks
 	EventMemberTwin    EventID = "member.twin"    // two live members use one name
 	EventFrameRefused  EventID = "frame.refused"  // a message of a member does not obey the limits
 

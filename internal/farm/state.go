@@ -27,6 +27,12 @@ type MemberState struct {
 	Version  string // of the program
 	Verdict  Verdict
 	Folders  map[FolderID]FolderState
+
+	// Number grows with every state of the member, over its restarts too: of two states that came on different ways the
+	// higher one is the later. 0: it speaks a protocol that has none.
+	Number uint64
+	// Links are the members with which it has a session, sorted by name; nil: it does not say.
+	Links []MemberID
 }
 
 // Meta is the state of a folder's index that is not of one path.

@@ -143,10 +143,13 @@ func (fs *folders) introduce(f *folder) {
 		}
 		f.introduced[id] = true
 		f.deliver(fs.m.ctx, replica.PeerUp{Peer: id})
-		if s, ok := fs.m.links.get(id).state.Folders[f.spec.id]; ok {
-			f.deliver(fs.m.ctx, replica.PeerState{Peer: id, State: s})
+		if said := fs.m.links.get(id).state; said.Folders != nil {
+			if s, ok := said.Folders[f.spec.id]; ok {
+				f.deliver(fs.m.ctx, replica.PeerState{Peer: id, State: s, Links: said.Links})
+			}
 		}
 	}
+	fs.introduceHeard(f)
 }
 
 func (fs *folders) begin(s folderSpec, others bool) *folder {

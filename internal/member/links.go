@@ -21,6 +21,8 @@ type linkState struct {
 	reason  string
 	seen    time.Time
 	state   farm.MemberState
+	via     farm.MemberID            // who passed the state on; "": the member said it here
+	passed  map[farm.MemberID]uint64 // numbers of the others' states that it was told in this session
 }
 
 func newLinks() *links {
@@ -63,7 +65,7 @@ func (l *links) set(id farm.MemberID, up bool, version string, reason error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.entry(id)
-	s.up, s.seen, s.reason = up, time.Now(), ""
+	s.up, s.seen, s.reason, s.passed = up, time.Now(), "", nil
 	if version != "" {
 		s.version = version
 	}
@@ -77,7 +79,10 @@ func (l *links) heard(state farm.MemberState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.entry(state.Member)
-	s.state, s.seen = state, time.Now()
+	if state.Number == 0 { // its protocol has none: when it was heard puts its states in order for others
+		state.Number = uint64(time.Now().UnixNano())
+	}
+	s.state, s.seen, s.via = state, time.Now(), ""
 	l.tell()
 }
 

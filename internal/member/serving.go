@@ -47,7 +47,8 @@ func (p *prepared) Commit() {
 	var others []peer.Member
 	for _, mem := range c.Members {
 		if mem.Name != m.self {
-			others = append(others, peer.Member{ID: mem.Name, Address: mem.Address, Roles: mem.Roles})
+			others = append(others, peer.Member{ID: mem.Name, Address: mem.Address, Roles: mem.Roles,
+				Apart: !c.Linked(m.self, mem.Name)})
 		}
 	}
 	m.hub.SetMembers(others)

@@ -3,6 +3,7 @@ package member
 import (
 	"maps"
 	"sync"
+	"time"
 
 	"tandem/internal/farm"
 )
@@ -24,6 +25,7 @@ func (o *ownState) change(alter func(*farm.MemberState)) {
 		s.Folders = map[farm.FolderID]farm.FolderState{}
 	}
 	alter(&s)
+	s.Number = max(s.Number+1, uint64(time.Now().UnixNano()))
 	o.state = s
 	o.tell(s) // in order, so inside the lock; it does not block
 }

@@ -8,6 +8,7 @@ import (
 	"tandem/internal/config"
 	"tandem/internal/control"
 	"tandem/internal/farm"
+	"tandem/internal/peer"
 )
 
 // Status implements control.Observer.
@@ -43,9 +44,9 @@ func healthState(name string) control.HealthState {
 }
 
 func (m *Member) memberStatus(c *config.Config) []control.Member {
-	rtt := map[farm.MemberID]time.Duration{}
+	stats := map[farm.MemberID]peer.Stats{}
 	for _, s := range m.hub.Stats() {
-		rtt[s.Member] = s.RTT
+		stats[s.Member] = s
 	}
 	list := []control.Member{}
 	for _, mem := range c.Members {
@@ -53,8 +54,12 @@ func (m *Member) memberStatus(c *config.Config) []control.Member {
 		if mem.Name != m.self {
 			l := m.links.get(mem.Name)
 			cm.Link, cm.Version, cm.Reason, cm.Draining = control.LinkDown, l.version, l.reason, l.state.Draining
-			if l.up {
-				cm.Link, cm.RTTMS = control.LinkUp, float64(rtt[mem.Name])/float64(time.Millisecond)
+			switch {
+			case l.up:
+				cm.Link, cm.RTTMS = control.LinkUp, float64(stats[mem.Name].RTT)/float64(time.Millisecond)
+				cm.Protocol = stats[mem.Name].Protocol
+			case !c.Linked(m.self, mem.Name):
+				cm.Link, cm.Reason = control.LinkApart, ""
 			}
 			if !l.seen.IsZero() {
 				cm.LastSeen = &l.seen
@@ -108,8 +113,10 @@ func (m *Member) oneFolder(f *folder) control.Folder {
 		cf.Peers = append(cf.Peers, p)
 		switch {
 		case cf.Reason != "":
-		case !l.up:
+		case !l.up && m.config().Linked(m.self, h):
 			cf.Reason = string(h) + " is not linked"
+		case !l.up && l.state.Member != h:
+			cf.Reason = "nothing was heard of " + string(h) + " yet"
 		case p.Backlog > 0:
 			cf.Reason = string(h) + " has a backlog"
 		case !s.Applied.CoversAll(theirs.Applied):

@@ -24,6 +24,14 @@ func (t transport) Push(c farm.Change) {
 	}
 }
 
+// Relay implements replica.Transport.
+func (t transport) Relay(to []farm.MemberID, c farm.Change) {
+	msg := wire.Changes{Folder: t.id, List: []farm.Change{c}}
+	for _, id := range to {
+		t.m.hub.Send(id, msg)
+	}
+}
+
 // Want implements replica.Transport.
 func (t transport) Want(to farm.MemberID, known farm.Vector) {
 	t.m.hub.Send(to, wire.Want{Folder: t.id, Known: known})
@@ -85,6 +93,7 @@ func (t transport) Linked() []farm.MemberID {
 // Up implements peer.Handler.
 func (m *Member) Up(id farm.MemberID, hello wire.Hello) {
 	m.links.set(id, true, hello.Version, nil)
+	m.tellLinks()
 	m.edge.Link(id, true)
 	for _, f := range m.folders.heldBy(id) {
 		f.deliver(m.ctx, replica.PeerUp{Peer: id})
@@ -94,6 +103,7 @@ func (m *Member) Up(id farm.MemberID, hello wire.Hello) {
 // Down implements peer.Handler.
 func (m *Member) Down(id farm.MemberID, reason error) {
 	m.links.set(id, false, "", reason)
+	m.tellLinks()
 	m.edge.Link(id, false)
 	for _, f := range m.folders.heldBy(id) {
 		f.deliver(m.ctx, replica.PeerDown{Peer: id})
@@ -110,8 +120,10 @@ func (m *Member) Receive(ctx context.Context, from farm.MemberID, msg wire.Messa
 		m.links.heard(msg.MemberState)
 		m.edge.State(msg.MemberState)
 		for id, s := range msg.Folders {
-			m.deliver(ctx, from, id, replica.PeerState{Peer: from, State: s})
+			m.deliver(ctx, from, id, replica.PeerState{Peer: from, State: s, Links: msg.Links})
 		}
+	case wire.Heard:
+		m.takeHeard(ctx, from, msg.MemberState)
 	case wire.Changes:
 		for _, c := range msg.List {
 			m.deliver(ctx, from, msg.Folder, replica.Arrived{From: from, Change: c})

@@ -47,6 +47,9 @@ type Member struct {
 	ID      farm.MemberID
 	Address string // host:port
 	Roles   []farm.Role
+
+	// Apart: no session is held with it. It may still open connections for visitors' requests, and is dialled for them.
+	Apart bool
 }
 
 // Handler takes what happens on the sessions. Its methods are called one after the other per member.

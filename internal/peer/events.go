@@ -1,12 +1,14 @@
 package peer
 
 import (
+	"strconv"
+
 	"tandem/internal/farm"
 )
 
 func (h *Hub) up(l *link, s *session) {
 	e := farm.Event{ID: farm.EventMemberUp, Severity: farm.Info, Subject: string(l.id), Message: "connected",
-		Fields: map[string]string{"version": s.hello.Version}}
+		Fields: map[string]string{"version": s.hello.Version, "protocol": strconv.FormatUint(uint64(s.protocol), 10)}}
 	l.mu.Lock()
 	if l.wasUp {
 		e.Severity, e.Message = farm.Healed, "connected again"
@@ -14,6 +16,7 @@ func (h *Hub) up(l *link, s *session) {
 	l.wasUp = true
 	l.mu.Unlock()
 	h.cfg.Sink(e)
+	h.familiar(l)
 }
 
 func (h *Hub) down(l *link, reason error) {

@@ -151,9 +151,7 @@ func (h *Hub) SetMembers(list []Member) {
 // put adds or updates a member.
 func (h *Hub) put(m Member) {
 	if l, ok := h.links[m.ID]; ok {
-		l.mu.Lock()
-		l.member = m
-		l.mu.Unlock()
+		l.update(m)
 		return
 	}
 	l := newLink(h, m)
@@ -309,6 +307,8 @@ func (h *Hub) receiveHello(s stream, from farm.MemberID) (wire.Hello, error) {
 	case hello.Farm != h.cfg.Farm:
 		return hello, farm.Errorf("greet", string(from), farm.Denied, "it is of another farm")
 	}
-	_, err = wire.Agree(h.hello(), hello)
+	if _, err = wire.Agree(h.hello(), hello); err != nil {
+		h.strange(from, hello, err)
+	}
 	return hello, err
 }

@@ -23,6 +23,7 @@ const (
 	Greeting   State = "greeting"   // connected, saying Hello
 	Live       State = "live"
 	Lost       State = "lost"    // can't be reached, or gone; dialled again after a pause
+	Apart      State = "apart"   // the configuration wants no session with it
 	Refused    State = "refused" // one side does not take the other's certificate; dialled again after a pause
 )
 
@@ -46,6 +47,7 @@ type link struct {
 	unheard  bool      // the last dial did not get through
 	wasUp    bool
 	skewed   bool
+	foreign  bool // it speaks no protocol that we speak
 	conns    map[*Conn]struct{}
 
 	sent, received atomic.Uint64
@@ -63,6 +65,7 @@ var (
 	errRemoved = farm.Errorf("session", "", farm.Unavailable, "the member was removed or changed its key")
 	errStopped = farm.Errorf("session", "", farm.Unavailable, "this member is stopping")
 	errLost    = farm.Errorf("session", "", farm.Unavailable, "the connection was lost")
+	errApart   = farm.Errorf("session", "", farm.Exists, "the configuration wants no session with the member")
 	errSilent  = farm.Errorf("session", "", farm.Unavailable, "nothing was heard for too long")
 )
 
@@ -93,9 +96,13 @@ func (l *link) run() {
 	pause := pauseMin
 	for l.ctx.Err() == nil {
 		s, err := l.current(), error(nil)
-		if s != nil {
+		switch {
+		case s != nil:
 			<-s.done
-		} else {
+		case l.apart():
+			l.stayApart()
+			continue
+		default:
 			s, err = l.attempt()
 		}
 		switch {
@@ -277,6 +284,9 @@ func (l *link) claim(hello wire.Hello) (*greeting, error) {
 		case l.ctx.Err() != nil:
 			l.mu.Unlock()
 			return nil, errRemoved
+		case l.member.Apart:
+			l.mu.Unlock()
+			return nil, errApart
 		case old != nil && l.asked:
 			l.mu.Unlock()
 			return nil, errTaken

@@ -49,8 +49,19 @@ func items(m wire.Message) (farm.FolderID, []item) {
 		return m.Folder, []item{{other: m, bytes: otherBytes + m.Known.Len()*16}}
 	case wire.Have:
 		return m.Folder, []item{{other: m, bytes: otherBytes + m.Known.Len()*16}}
+	case wire.Heard:
+		return "", []item{{other: m, bytes: heardBytes(m)}}
 	}
 	return "", nil
+}
+
+// heardBytes is about what another member's state takes.
+func heardBytes(m wire.Heard) int {
+	n := otherBytes
+	for _, f := range m.Folders {
+		n += otherBytes + 16*(f.Known.Len()+f.Applied.Len()+f.Durable.Len())
+	}
+	return n
 }
 
 // token puts a token into a channel that holds one: the other side has something to look at.

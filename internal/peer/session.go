@@ -26,14 +26,15 @@ func sendTo(s stream, m wire.Message) error {
 
 // session is one live connection with the member of a link. Its reader runs in run, its writer beside it.
 type session struct {
-	link    *link
-	stream  stream
-	conn    *Conn
-	hello   wire.Hello // of the other side
-	dialled bool
-	began   time.Time
-	release func() // ends the call; may be nil
-	calls   *client
+	link     *link
+	stream   stream
+	conn     *Conn
+	hello    wire.Hello // of the other side
+	dialled  bool
+	protocol uint32 // that both sides speak
+	began    time.Time
+	release  func() // ends the call; may be nil
+	calls    *client
 
 	ctx  context.Context
 	fail context.CancelCauseFunc // ends the session; the first reason counts
@@ -51,6 +52,7 @@ func newSession(l *link, st stream, conn *Conn, hello wire.Hello, dialled bool) 
 	s := &session{link: l, stream: st, conn: conn, hello: hello, dialled: dialled, began: time.Now(), done: make(chan struct{}),
 		out: newQueue(), changed: make(chan struct{}, 1), beatNow: make(chan struct{}, 1), back: make(chan *Conn, maxBackConns)}
 	s.beats.heard = make(chan struct{})
+	s.protocol, _ = wire.Agree(l.hub.hello(), hello) // receiveHello has refused those without one
 	s.ctx, s.fail = context.WithCancelCause(l.ctx)
 	var err error
 	if s.calls, err = s.callBack(); err != nil {
@@ -145,6 +147,12 @@ func (s *session) read() error {
 			s.hear(m)
 		case wire.Hello:
 			return farm.Errorf("session", string(s.link.id), farm.Invalid, "a second Hello")
+		case wire.Heard:
+			if m.Member == s.link.id || !wire.Can(s.protocol, wire.CanRelay) {
+				s.link.badFrame(farm.Errorf("receive", "heard.member", farm.Invalid, "it passes on what %s said", m.Member))
+				continue
+			}
+			s.link.hub.cfg.Handler.Receive(s.ctx, s.link.id, m)
 		case wire.State:
 			if m.Member != s.link.id {
 				s.link.badFrame(farm.Errorf("receive", "state.member", farm.Invalid, "it speaks for %s", m.Member))

@@ -16,7 +16,8 @@ type Stats struct {
 	Since         time.Time     `json:"since"`
 	Reason        string        `json:"reason,omitempty"` // why it is lost or refused
 	Version       string        `json:"version,omitempty"`
-	Dialled       bool          `json:"dialled"` // by this member
+	Protocol      uint32        `json:"protocol,omitempty"` // of the session
+	Dialled       bool          `json:"dialled"`            // by this member
 	RTT           time.Duration `json:"rtt_ns"`
 	SentBytes     uint64        `json:"sent_bytes"` // since the member was added, all connections together
 	ReceivedBytes uint64        `json:"received_bytes"`
@@ -42,7 +43,7 @@ func (l *link) stats() Stats {
 	st := Stats{Member: l.id, Address: l.member.Address, State: l.state, Since: l.since, Reason: l.reason,
 		SentBytes: l.sent.Load(), ReceivedBytes: l.received.Load(), Gaps: l.gaps.Load(), Invalid: l.invalid.Load()}
 	if s := l.session; s != nil {
-		st.Version, st.Dialled, st.RTT = s.hello.Version, s.dialled, s.beats.roundTrip()
+		st.Version, st.Protocol, st.Dialled, st.RTT = s.hello.Version, s.protocol, s.dialled, s.beats.roundTrip()
 		st.QueuedBytes, st.QueuedEntries = s.out.size()
 	}
 	return st

@@ -39,6 +39,8 @@ func (r *Runner) execute(ctx context.Context, effects []Effect) error {
 			r.cfg.Transport.Push(e.Change)
 			r.budget.raise(r.cfg.Sink, farm.Event{ID: farm.EventFileSent, Severity: farm.Info, Folder: r.cfg.Folder,
 				Subject: e.Change.Entry.Path.String(), Message: "sent", Fields: map[string]string{"type": e.Change.Entry.Type.String()}})
+		case Relay:
+			r.cfg.Transport.Relay(e.To, e.Change)
 		case Want:
 			r.cfg.Transport.Want(e.To, e.Known)
 		case Stream:

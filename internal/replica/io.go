@@ -97,6 +97,13 @@ type (
 	PeerState struct {
 		Peer  farm.MemberID
 		State farm.FolderState
+		Links []farm.MemberID // with whom it has sessions, sorted; nil: it does not say
+	}
+
+	// Relayed is what a holder without a session has said of itself, as another member passed it on.
+	Relayed struct {
+		Peer  farm.MemberID
+		State farm.FolderState
 	}
 
 	// Expire proposes records to forget, because they are deletions.
@@ -123,6 +130,7 @@ func (Wanted) input()    {}
 func (PeerUp) input()    {}
 func (PeerDown) input()  {}
 func (PeerState) input() {}
+func (Relayed) input()   {}
 func (Expire) input()    {}
 func (Tick) input()      {}
 
@@ -150,6 +158,12 @@ type (
 
 	// Push sends a change of ours to all linked holders.
 	Push struct{ Change farm.Change }
+
+	// Relay passes a change of another's on to holders that its sender can't reach.
+	Relay struct {
+		To     []farm.MemberID
+		Change farm.Change
+	}
 
 	// Want asks a peer for all that is not in Known. Answer: Arrived, ..., Had; or PeerDown.
 	Want struct {
@@ -183,6 +197,7 @@ func (Examine) effect()     {}
 func (Walk) effect()        {}
 func (Install) effect()     {}
 func (Push) effect()        {}
+func (Relay) effect()       {}
 func (Want) effect()        {}
 func (Stream) effect()      {}
 func (Sync) effect()        {}

@@ -57,8 +57,9 @@ type peer struct {
 	linked     bool
 	met        bool // has been asked since our start
 	state      farm.FolderState
-	asked      time.Time // when the open Want was sent; zero: none
-	aheadSince time.Time // since when it knows more than we do
+	links      []farm.MemberID // with whom it has sessions; nil: it does not say
+	asked      time.Time       // when the open Want was sent; zero: none
+	aheadSince time.Time       // since when it knows more than we do
 }
 
 // Config of a Machine.
@@ -138,9 +139,12 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 		m.peerUp(in.Peer)
 	case PeerDown:
 		p := m.peer(in.Peer)
-		p.linked, p.asked = false, time.Time{}
+		p.linked, p.asked, p.links = false, time.Time{}, nil
 	case PeerState:
+		m.peer(in.Peer).links = in.Links
 		m.peerState(in.Peer, in.State)
+	case Relayed:
+		m.relayed(in.Peer, in.State)
 	case Expire:
 		m.expire(in.Paths)
 	case Tick:

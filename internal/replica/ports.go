@@ -67,6 +67,8 @@ type Transport interface {
 	Push(farm.Change)
 	// Room waits a moment while no linked holder takes changes as fast as they are pushed.
 	Room(ctx context.Context)
+	// Relay is Push to some holders, of a change that somebody else has made.
+	Relay(to []farm.MemberID, c farm.Change)
 	Want(to farm.MemberID, known farm.Vector)
 	// Send sends versions that were asked for, and blocks while the peer is slow.
 	Send(ctx context.Context, to farm.MemberID, changes []farm.Change) error

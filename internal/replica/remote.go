@@ -17,6 +17,7 @@ func (m *Machine) arrived(from farm.MemberID, c farm.Change) {
 		return
 	}
 	m.clock.Observe(e.Version.Time)
+	m.relay(from, c)
 	r, _ := m.db.Get(e.Path)
 	r.Path = e.Path
 	before := r.Known

@@ -20,6 +20,7 @@ type rig struct {
 	cut   map[[2]farm.MemberID]bool
 	wires map[[2]farm.MemberID][]replica.Input
 	drop  map[[2]farm.MemberID]int // pushes that will be lost
+	said  uint64                   // counts states
 	out   strings.Builder
 }
 
@@ -42,6 +43,7 @@ type node struct {
 	fails     map[farm.Path]int
 	badSync   bool
 	told      farm.FolderState
+	gossip
 }
 
 // disk is what a member's disk held at some time.
@@ -101,7 +103,8 @@ func newRig() *rig {
 }
 
 func (g *rig) add(id farm.MemberID) *node {
-	n := &node{rig: g, id: id, disk: map[farm.Path]farm.Attr{}, ino: map[farm.Path]uint64{}, fails: map[farm.Path]int{}}
+	n := &node{rig: g, id: id, disk: map[farm.Path]farm.Attr{}, ino: map[farm.Path]uint64{}, fails: map[farm.Path]int{},
+		gossip: gossip{heard: map[farm.MemberID]said{}, passed: map[[2]farm.MemberID]uint64{}}}
 	n.cat = catalogue{records: map[farm.Path]farm.Record{}, meta: farm.Meta{Actor: farm.Actor{Member: id, Epoch: 1}}}
 	g.nodes = append(g.nodes, n)
 	return n
@@ -123,7 +126,7 @@ func (g *rig) link(a, b *node) {
 		return
 	}
 	for _, w := range [][2]*node{{a, b}, {b, a}} {
-		g.wires[[2]farm.MemberID{w[0].id, w[1].id}] = []replica.Input{replica.PeerState{Peer: w[0].id, State: w[0].machine.State()}}
+		g.wires[[2]farm.MemberID{w[0].id, w[1].id}] = []replica.Input{w[0].says()}
 		w[0].step(replica.PeerUp{Peer: w[1].id})
 	}
 }
@@ -190,6 +193,11 @@ func (n *node) execute(e replica.Effect) {
 				continue
 			}
 			n.rig.send(n.id, o.id, replica.Arrived{From: n.id, Change: e.Change})
+		}
+	case replica.Relay:
+		for _, to := range e.To {
+			n.logf("relay %s to %s", describe(e.Change.Entry.Path, e.Change.Entry.Attr), to)
+			n.rig.send(n.id, to, replica.Arrived{From: n.id, Change: e.Change})
 		}
 	case replica.Want:
 		n.logf("want from %s beyond %s", e.To, vector(e.Known))

@@ -183,10 +183,11 @@ func (w *world) Sweep(context.Context) {}
 
 // The transport.
 
-func (w *world) Push(c farm.Change)                   { w.tell("push %s", c.Entry.Path) }
-func (w *world) Want(to farm.MemberID, _ farm.Vector) { w.tell("want %s", to) }
-func (w *world) Room(context.Context)                 {}
-func (w *world) Linked() []farm.MemberID              { return nil }
+func (w *world) Room(context.Context)                   {}
+func (w *world) Relay(_ []farm.MemberID, c farm.Change) { w.tell("relay %s", c.Entry.Path) }
+func (w *world) Push(c farm.Change)                     { w.tell("push %s", c.Entry.Path) }
+func (w *world) Want(to farm.MemberID, _ farm.Vector)   { w.tell("want %s", to) }
+func (w *world) Linked() []farm.MemberID                { return nil }
 func (w *world) Had(_ context.Context, to farm.MemberID, _ farm.Vector) error {
 	w.tell("had %s", to)
 	return nil

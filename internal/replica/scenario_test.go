@@ -77,6 +77,7 @@ func playFile(t *testing.T, script []byte) []byte {
 //	rescan N | barrier N ID  notifications were lost | where does the feed stand?
 //	hold N | release N       answers of workers wait | come
 //	partition N M | heal N M a session is lost | made
+//	ring N... | hub N M...   sessions are lost, so that each has only its neighbours | all have only the first
 //	drop N M COUNT           pushes from N to M that will be lost
 //	fail N PATH COUNT        installations that will fail
 //	badsync N | goodsync N   syncs fail | work again
@@ -140,6 +141,8 @@ func (g *rig) command(f []string) error {
 		} else {
 			g.link(a, b)
 		}
+	case "ring", "hub":
+		g.shape(f[0], f[1:])
 	case "drop":
 		count, err := strconv.Atoi(f[3])
 		g.drop[[2]farm.MemberID{farm.MemberID(f[1]), farm.MemberID(f[2])}] = count
@@ -264,12 +267,13 @@ func (n *node) work() {
 		return
 	}
 	s := n.machine.State()
-	if s.Known.Equal(n.told.Known) && s.Applied.Equal(n.told.Applied) && s.Durable.Equal(n.told.Durable) && s.Actor == n.told.Actor {
+	if s.Known.Equal(n.told.Known) && s.Applied.Equal(n.told.Applied) && s.Durable.Equal(n.told.Durable) && s.Actor == n.told.Actor && slices.Equal(n.links, n.linkedIDs()) {
 		return
 	}
 	n.told = s
+	says := n.says()
 	for _, o := range n.rig.linked(n) {
-		n.rig.send(n.id, o.id, replica.PeerState{Peer: n.id, State: s})
+		n.rig.send(n.id, o.id, says)
 	}
 }
 
@@ -286,6 +290,7 @@ func (g *rig) deliver() {
 				}
 				in := g.wires[wire][0]
 				g.wires[wire] = g.wires[wire][1:]
+				n.note(in)
 				n.step(in)
 				busy = true
 			}
@@ -305,6 +310,9 @@ func (g *rig) pass(d time.Duration) {
 			}
 		}
 		g.deliver()
+		if g.now.UnixMilli()%1000 == 0 {
+			g.gossip()
+		}
 	}
 }
 

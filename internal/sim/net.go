@@ -32,6 +32,7 @@ func (w *wire) send(f *sim, in replica.Input) {
 	life, to := w.life, w.to.life
 	f.after(at.Sub(f.now), func() {
 		if w.up && w.life == life && w.to.life == to {
+			w.to.note(in)
 			w.to.step(in)
 		}
 	})
@@ -52,7 +53,7 @@ func (f *sim) link(a, b *node, up bool) {
 		n, other := pair[0], pair[1]
 		if up {
 			n.step(replica.PeerUp{Peer: other.id})
-			f.wire(n, other).send(f, replica.PeerState{Peer: n.id, State: n.state()})
+			f.wire(n, other).send(f, n.says())
 		} else {
 			n.step(replica.PeerDown{Peer: other.id})
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"tandem/internal/farm"
@@ -35,6 +36,9 @@ type node struct {
 	writer  *writer // the application that has a file open
 	told    farm.FolderState
 	telling bool
+	links   []farm.MemberID // as told
+	heard   map[farm.MemberID]said
+	passed  map[[2]farm.MemberID]uint64
 }
 
 func (n *node) now() time.Time { return n.f.now.Add(n.skew) }
@@ -43,6 +47,7 @@ func (n *node) now() time.Time { return n.f.now.Add(n.skew) }
 func (n *node) start(clean bool) {
 	n.up = true
 	n.life++
+	n.heard, n.passed = map[farm.MemberID]said{}, map[[2]farm.MemberID]uint64{}
 	meta := n.cat.meta
 	if meta.Actor.Epoch == 0 || !clean {
 		meta.Actor = farm.Actor{Member: n.id, Epoch: max(farm.Epoch(n.now().UnixMilli()), meta.Actor.Epoch+1)}
@@ -76,6 +81,7 @@ func (n *node) tick(life int) {
 	n.f.after(100*time.Millisecond, func() {
 		if n.up && n.life == life {
 			n.step(replica.Tick{})
+			n.gossip()
 			n.guard(func() { n.keeper.Sweep(context.Background()) })
 			n.tick(life)
 		}
@@ -149,7 +155,8 @@ func (n *node) tell() {
 		return
 	}
 	s := n.state()
-	if s.Known.Equal(n.told.Known) && s.Applied.Equal(n.told.Applied) && s.Durable.Equal(n.told.Durable) && s.Actor == n.told.Actor {
+	if s.Known.Equal(n.told.Known) && s.Applied.Equal(n.told.Applied) && s.Durable.Equal(n.told.Durable) && s.Actor == n.told.Actor &&
+		slices.Equal(n.links, n.linkedIDs()) {
 		return
 	}
 	n.telling = true
@@ -160,9 +167,10 @@ func (n *node) tell() {
 			return
 		}
 		n.told = n.state()
+		says := n.says()
 		for _, o := range n.f.linked(n) {
 			n.f.messages--
-			n.f.wire(n, o).send(n.f, replica.PeerState{Peer: n.id, State: n.told})
+			n.f.wire(n, o).send(n.f, says)
 		}
 	})
 }
@@ -204,6 +212,11 @@ func (n *node) execute(e replica.Effect) {
 			if n.f.calm || !n.f.chance(n.f.opt.DropPercent) {
 				n.f.wire(n, o).send(n.f, replica.Arrived{From: n.id, Change: e.Change})
 			}
+		}
+	case replica.Relay:
+		for _, to := range e.To {
+			n.f.relays++
+			n.f.wire(n, n.f.node(to)).send(n.f, replica.Arrived{From: n.id, Change: e.Change})
 		}
 	case replica.Want:
 		n.f.wire(n, n.f.node(e.To)).send(n.f, replica.Wanted{From: n.id, Known: e.Known})

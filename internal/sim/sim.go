@@ -23,6 +23,7 @@ type Options struct {
 	PowerCuts   bool
 	Skew        bool // clocks are up to an hour apart
 	Versions    bool // the trace tells of each version that is made
+	Topology    Topology
 
 	// sabotage alters an effect before it is executed, so that tests can show that the oracle notices; nil: none.
 	sabotage func(replica.Effect) replica.Effect
@@ -46,14 +47,25 @@ type sim struct {
 	values   int
 	messages int // besides heartbeats
 	races    int // writes between two system calls of ours
+	relays   int // of them, changes that were passed on
+	states   uint64
 	calm     bool
 	err      error
 }
 
 // Run plays a seed to its end and returns its trace. The error names the invariant that does not hold.
 func Run(opt Options) (trace string, err error) {
+	return newSim(opt).all()
+}
+
+func newSim(opt Options) *sim {
 	f := &sim{world: newWorld(opt.Seed), opt: opt, wires: map[[2]farm.MemberID]*wire{}}
 	f.oracle = newOracle(f)
+	return f
+}
+
+// all plays from the first start to the last check.
+func (f *sim) all() (trace string, err error) {
 	f.build()
 	f.play()
 	if f.err == nil {
@@ -99,7 +111,9 @@ func (f *sim) build() {
 func (f *sim) linkAll() {
 	for i, a := range f.nodes {
 		for _, b := range f.nodes[i+1:] {
-			f.link(a, b, true)
+			if f.near(a, b) {
+				f.link(a, b, true)
+			}
 		}
 	}
 }
@@ -134,7 +148,7 @@ func (f *sim) trouble() {
 	switch what := f.rng.IntN(10); {
 	case what < 3 && f.opt.Partitions && a != b:
 		f.link(a, b, false)
-	case what < 5 && a != b:
+	case what < 5 && a != b && f.near(a, b):
 		f.link(a, b, true)
 	case what == 5 && f.opt.Crashes && a.up:
 		f.kill(a, false)

@@ -22,6 +22,8 @@ func Decode(f *pb.Frame) (Message, error) {
 			Now: moment(b.Beat.GetNow())}
 	case *pb.Frame_State:
 		m = State{r.state(b.State)}
+	case *pb.Frame_Heard:
+		m = Heard{r.state(b.Heard)}
 	case *pb.Frame_Changes:
 		m = r.changes(b.Changes)
 	case *pb.Frame_Want:
@@ -244,6 +246,13 @@ func (r *reader) state(s *pb.State) farm.MemberState {
 				Durable: r.vector("folders.durable", f.GetDurable()),
 				Entries: f.GetEntries(), Waiting: f.GetWaiting(),
 			}
+		}
+	}
+	out.Number = s.GetNumber()
+	if s.GetTellsLinks() && r.limit("state.links", len(s.GetLinks()), MaxList) {
+		out.Links = make([]farm.MemberID, len(s.GetLinks()))
+		for i, id := range s.GetLinks() {
+			out.Links[i] = r.member("state.links", id)
 		}
 	}
 	return out

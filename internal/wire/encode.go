@@ -24,6 +24,8 @@ func Encode(m Message) (*pb.Frame, error) {
 		f.Body = &pb.Frame_Beat{Beat: &pb.Beat{Number: m.Number, Echo: m.Echo, Held: int64(m.Held), Now: nanos(m.Now)}}
 	case State:
 		f.Body = &pb.Frame_State{State: w.state(m.MemberState)}
+	case Heard:
+		f.Body = &pb.Frame_Heard{Heard: w.state(m.MemberState)}
 	case Changes:
 		f.Body = &pb.Frame_Changes{Changes: w.changes(m)}
 	case Want:
@@ -158,6 +160,11 @@ func (w *writer) state(s farm.MemberState) *pb.State {
 		f := s.Folders[id]
 		out.Folders = append(out.Folders, &pb.Folder{Name: string(id), Actor: w.actor(f.Actor), Known: w.vector(f.Known),
 			Applied: w.vector(f.Applied), Durable: w.vector(f.Durable), Entries: f.Entries, Waiting: f.Waiting})
+	}
+	out.Number, out.TellsLinks = s.Number, s.Links != nil
+	w.limit("state.links", len(s.Links), MaxList)
+	for _, id := range s.Links {
+		out.Links = append(out.Links, string(id))
 	}
 	return out
 }

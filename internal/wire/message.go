@@ -9,7 +9,7 @@ import (
 // Protocol versions that this program speaks. Two members use the highest that both know.
 const (
 	ProtocolMin = 1
-	ProtocolMax = 1
+	ProtocolMax = 2
 )
 
 // Limits on what travels. A frame is one message of a session; a list is any list in it.
@@ -31,7 +31,7 @@ const (
 	ChunkBytes       = 256 << 10 // content per chunk of a fetch
 )
 
-// Message is what a frame holds: Hello, Beat, State, Changes, Want or Have.
+// Message is what a frame holds: Hello, Beat, State, Heard, Changes, Want or Have.
 type Message interface{ message() }
 
 // Hello is the first message of either side of a session.
@@ -56,6 +56,9 @@ type Beat struct {
 // State is what a member says of itself.
 type State struct{ farm.MemberState }
 
+// Heard is what another member has said of itself, passed on to one who can't hear it. It takes CanRelay.
+type Heard struct{ farm.MemberState }
+
 // Changes are changes of one folder, in the order in which they are to be taken.
 type Changes struct {
 	Folder farm.FolderID
@@ -77,6 +80,7 @@ type Have struct {
 func (Hello) message()   {}
 func (Beat) message()    {}
 func (State) message()   {}
+func (Heard) message()   {}
 func (Changes) message() {}
 func (Want) message()    {}
 func (Have) message()    {}

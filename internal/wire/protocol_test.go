@@ -28,15 +28,11 @@ func samples() map[string]Message {
 	link.Entry.Attr = farm.Attr{Type: farm.Symlink, Target: "../\xff"}
 	gone.Content = nil
 	gone.Entry.Attr = farm.Attr{Type: farm.Absent, Mode: 0o600}
-	rich := valid()
-	rich.Content = nil
-	rich.Entry.XAttrs, rich.Entry.Mode = someXAttrs(panicker{}), 0o4755
 	vector := farm.VectorOf(full.Entry.Version.Dot, p)
 	return map[string]Message{
 		"hello":   Hello{"web1", 1, 1, "0.1.0", "sha256:ab", time.Unix(1_700_000_000, 1), 42},
 		"beat":    Beat{7, 6, 5 * time.Millisecond, time.Unix(1_700_000_000, 1)},
 		"changes": Changes{"gallery", []farm.Change{full, link, gone}},
-		"xattrs":  Changes{"gallery", []farm.Change{rich}},
 		"want":    Want{farm.FolderFarm, vector},
 		"have":    Have{"gallery", farm.Vector{}},
 		"state": State{farm.MemberState{Member: "web1", Roles: []farm.Role{farm.RoleNode}, Draining: true, Version: "0.1.0",
@@ -49,10 +45,30 @@ type panicker struct{}
 
 func (panicker) Fatal(args ...any) { panic(args) }
 
-func TestProtocol1IsDecodedForEver(t *testing.T) {
-	for name, want := range samples() {
-		file := filepath.Join("testdata", "protocol1", name+".bin")
-		if *record {
+// later are messages as protocol 2 has them.
+func later() map[string]Message {
+	state := samples()["state"].(State).MemberState
+	state.Number, state.Links = 7, []farm.MemberID{"web2", "web3"}
+	rich := valid()
+	rich.Content = nil
+	rich.Entry.XAttrs, rich.Entry.Mode = someXAttrs(panicker{}), 0o4755
+	alone := state
+	alone.Links = []farm.MemberID{}
+	return map[string]Message{
+		"hello": Hello{"web1", 1, 2, "0.2.0", "sha256:ab", time.Unix(1_700_000_000, 1), 42},
+		"state": State{state}, "alone": State{alone}, "heard": Heard{state},
+		"xattrs": Changes{"gallery", []farm.Change{rich}},
+	}
+}
+
+func TestProtocol1IsDecodedForEver(t *testing.T) { decodedForEver(t, "protocol1", samples(), false) }
+
+func TestProtocol2IsDecodedForEver(t *testing.T) { decodedForEver(t, "protocol2", later(), *record) }
+
+func decodedForEver(t *testing.T, dir string, messages map[string]Message, record bool) {
+	for name, want := range messages {
+		file := filepath.Join("testdata", dir, name+".bin")
+		if record {
 			f, err := Encode(want)
 			if err != nil {
 				t.Fatal(err)

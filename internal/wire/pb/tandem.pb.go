@@ -136,6 +136,8 @@ type Frame struct {
 	//	*Frame_Changes
 	//	*Frame_Want
 	//	*Frame_Have
+	//	*Frame_Heard
+	//	*Frame_Packed
 	Body          isFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -239,6 +241,24 @@ func (x *Frame) GetHave() *Known {
 	return nil
 }
 
+func (x *Frame) GetHeard() *State {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_Heard); ok {
+			return x.Heard
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetPacked() *Packed {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_Packed); ok {
+			return x.Packed
+		}
+	}
+	return nil
+}
+
 type isFrame_Body interface {
 	isFrame_Body()
 }
@@ -267,6 +287,14 @@ type Frame_Have struct {
 	Have *Known `protobuf:"bytes,7,opt,name=have,proto3,oneof"`
 }
 
+type Frame_Heard struct {
+	Heard *State `protobuf:"bytes,20,opt,name=heard,proto3,oneof"` // protocol 2: what another member has said of itself
+}
+
+type Frame_Packed struct {
+	Packed *Packed `protobuf:"bytes,21,opt,name=packed,proto3,oneof"` // protocol 2: another frame, compressed
+}
+
 func (*Frame_Hello) isFrame_Body() {}
 
 func (*Frame_Beat) isFrame_Body() {}
@@ -279,6 +307,63 @@ func (*Frame_Want) isFrame_Body() {}
 
 func (*Frame_Have) isFrame_Body() {}
 
+func (*Frame_Heard) isFrame_Body() {}
+
+func (*Frame_Packed) isFrame_Body() {}
+
+// Packed is a frame that was compressed where the way is slow. It holds no other packed frame.
+type Packed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Size          uint32                 `protobuf:"varint,1,opt,name=size,proto3" json:"size,omitempty"` // of the frame before, in bytes
+	Zstd          []byte                 `protobuf:"bytes,2,opt,name=zstd,proto3" json:"zstd,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Packed) Reset() {
+	*x = Packed{}
+	mi := &file_tandem_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Packed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Packed) ProtoMessage() {}
+
+func (x *Packed) ProtoReflect() protoreflect.Message {
+	mi := &file_tandem_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Packed.ProtoReflect.Descriptor instead.
+func (*Packed) Descriptor() ([]byte, []int) {
+	return file_tandem_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Packed) GetSize() uint32 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *Packed) GetZstd() []byte {
+	if x != nil {
+		return x.Zstd
+	}
+	return nil
+}
+
 type Actor struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
@@ -289,7 +374,7 @@ type Actor struct {
 
 func (x *Actor) Reset() {
 	*x = Actor{}
-	mi := &file_tandem_proto_msgTypes[1]
+	mi := &file_tandem_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -301,7 +386,7 @@ func (x *Actor) String() string {
 func (*Actor) ProtoMessage() {}
 
 func (x *Actor) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[1]
+	mi := &file_tandem_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -314,7 +399,7 @@ func (x *Actor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Actor.ProtoReflect.Descriptor instead.
 func (*Actor) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{1}
+	return file_tandem_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Actor) GetMember() string {
@@ -346,7 +431,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_tandem_proto_msgTypes[2]
+	mi := &file_tandem_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -358,7 +443,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[2]
+	mi := &file_tandem_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -371,7 +456,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{2}
+	return file_tandem_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Hello) GetName() string {
@@ -435,7 +520,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_tandem_proto_msgTypes[3]
+	mi := &file_tandem_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -447,7 +532,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[3]
+	mi := &file_tandem_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -460,7 +545,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{3}
+	return file_tandem_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Beat) GetNumber() uint64 {
@@ -501,7 +586,7 @@ type Vector struct {
 
 func (x *Vector) Reset() {
 	*x = Vector{}
-	mi := &file_tandem_proto_msgTypes[4]
+	mi := &file_tandem_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -513,7 +598,7 @@ func (x *Vector) String() string {
 func (*Vector) ProtoMessage() {}
 
 func (x *Vector) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[4]
+	mi := &file_tandem_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -526,7 +611,7 @@ func (x *Vector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vector.ProtoReflect.Descriptor instead.
 func (*Vector) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{4}
+	return file_tandem_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Vector) GetActors() []uint32 {
@@ -554,7 +639,7 @@ type Stamp struct {
 
 func (x *Stamp) Reset() {
 	*x = Stamp{}
-	mi := &file_tandem_proto_msgTypes[5]
+	mi := &file_tandem_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -566,7 +651,7 @@ func (x *Stamp) String() string {
 func (*Stamp) ProtoMessage() {}
 
 func (x *Stamp) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[5]
+	mi := &file_tandem_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -579,7 +664,7 @@ func (x *Stamp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stamp.ProtoReflect.Descriptor instead.
 func (*Stamp) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{5}
+	return file_tandem_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Stamp) GetActor() uint32 {
@@ -634,7 +719,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_tandem_proto_msgTypes[6]
+	mi := &file_tandem_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -646,7 +731,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[6]
+	mi := &file_tandem_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -659,7 +744,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{6}
+	return file_tandem_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Entry) GetPath() []byte {
@@ -833,7 +918,7 @@ type Changes struct {
 
 func (x *Changes) Reset() {
 	*x = Changes{}
-	mi := &file_tandem_proto_msgTypes[7]
+	mi := &file_tandem_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -845,7 +930,7 @@ func (x *Changes) String() string {
 func (*Changes) ProtoMessage() {}
 
 func (x *Changes) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[7]
+	mi := &file_tandem_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -858,7 +943,7 @@ func (x *Changes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Changes.ProtoReflect.Descriptor instead.
 func (*Changes) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{7}
+	return file_tandem_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Changes) GetFolder() string {
@@ -885,7 +970,7 @@ type Known struct {
 
 func (x *Known) Reset() {
 	*x = Known{}
-	mi := &file_tandem_proto_msgTypes[8]
+	mi := &file_tandem_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -897,7 +982,7 @@ func (x *Known) String() string {
 func (*Known) ProtoMessage() {}
 
 func (x *Known) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[8]
+	mi := &file_tandem_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -910,7 +995,7 @@ func (x *Known) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Known.ProtoReflect.Descriptor instead.
 func (*Known) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{8}
+	return file_tandem_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Known) GetFolder() string {
@@ -937,7 +1022,7 @@ type Site struct {
 
 func (x *Site) Reset() {
 	*x = Site{}
-	mi := &file_tandem_proto_msgTypes[9]
+	mi := &file_tandem_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -949,7 +1034,7 @@ func (x *Site) String() string {
 func (*Site) ProtoMessage() {}
 
 func (x *Site) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[9]
+	mi := &file_tandem_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -962,7 +1047,7 @@ func (x *Site) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Site.ProtoReflect.Descriptor instead.
 func (*Site) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{9}
+	return file_tandem_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Site) GetFile() []byte {
@@ -991,7 +1076,7 @@ type Verdict struct {
 
 func (x *Verdict) Reset() {
 	*x = Verdict{}
-	mi := &file_tandem_proto_msgTypes[10]
+	mi := &file_tandem_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1003,7 +1088,7 @@ func (x *Verdict) String() string {
 func (*Verdict) ProtoMessage() {}
 
 func (x *Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[10]
+	mi := &file_tandem_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1016,7 +1101,7 @@ func (x *Verdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verdict.ProtoReflect.Descriptor instead.
 func (*Verdict) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{10}
+	return file_tandem_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Verdict) GetRevision() []byte {
@@ -1062,7 +1147,7 @@ type Folder struct {
 
 func (x *Folder) Reset() {
 	*x = Folder{}
-	mi := &file_tandem_proto_msgTypes[11]
+	mi := &file_tandem_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1074,7 +1159,7 @@ func (x *Folder) String() string {
 func (*Folder) ProtoMessage() {}
 
 func (x *Folder) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[11]
+	mi := &file_tandem_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1087,7 +1172,7 @@ func (x *Folder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Folder.ProtoReflect.Descriptor instead.
 func (*Folder) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{11}
+	return file_tandem_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Folder) GetName() string {
@@ -1140,20 +1225,24 @@ func (x *Folder) GetWaiting() int64 {
 }
 
 type State struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
-	Roles         []Role                 `protobuf:"varint,2,rep,packed,name=roles,proto3,enum=tandem.v1.Role" json:"roles,omitempty"`
-	Draining      bool                   `protobuf:"varint,3,opt,name=draining,proto3" json:"draining,omitempty"`
-	Version       []byte                 `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
-	Verdict       *Verdict               `protobuf:"bytes,5,opt,name=verdict,proto3" json:"verdict,omitempty"`
-	Folders       []*Folder              `protobuf:"bytes,6,rep,name=folders,proto3" json:"folders,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Member   string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Roles    []Role                 `protobuf:"varint,2,rep,packed,name=roles,proto3,enum=tandem.v1.Role" json:"roles,omitempty"`
+	Draining bool                   `protobuf:"varint,3,opt,name=draining,proto3" json:"draining,omitempty"`
+	Version  []byte                 `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
+	Verdict  *Verdict               `protobuf:"bytes,5,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	Folders  []*Folder              `protobuf:"bytes,6,rep,name=folders,proto3" json:"folders,omitempty"`
+	// Protocol 2:
+	Number        uint64   `protobuf:"varint,20,opt,name=number,proto3" json:"number,omitempty"`                           // grows with every state of the member, over its restarts too
+	Links         []string `protobuf:"bytes,21,rep,name=links,proto3" json:"links,omitempty"`                              // members with which it has a session
+	TellsLinks    bool     `protobuf:"varint,22,opt,name=tells_links,json=tellsLinks,proto3" json:"tells_links,omitempty"` // links is what it says; without this nothing is said of them
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_tandem_proto_msgTypes[12]
+	mi := &file_tandem_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1165,7 +1254,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[12]
+	mi := &file_tandem_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1178,7 +1267,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{12}
+	return file_tandem_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *State) GetMember() string {
@@ -1223,6 +1312,27 @@ func (x *State) GetFolders() []*Folder {
 	return nil
 }
 
+func (x *State) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *State) GetLinks() []string {
+	if x != nil {
+		return x.Links
+	}
+	return nil
+}
+
+func (x *State) GetTellsLinks() bool {
+	if x != nil {
+		return x.TellsLinks
+	}
+	return false
+}
+
 type FetchRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Folder        string                 `protobuf:"bytes,1,opt,name=folder,proto3" json:"folder,omitempty"`
@@ -1235,7 +1345,7 @@ type FetchRequest struct {
 
 func (x *FetchRequest) Reset() {
 	*x = FetchRequest{}
-	mi := &file_tandem_proto_msgTypes[13]
+	mi := &file_tandem_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1247,7 +1357,7 @@ func (x *FetchRequest) String() string {
 func (*FetchRequest) ProtoMessage() {}
 
 func (x *FetchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[13]
+	mi := &file_tandem_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1260,7 +1370,7 @@ func (x *FetchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchRequest.ProtoReflect.Descriptor instead.
 func (*FetchRequest) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{13}
+	return file_tandem_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *FetchRequest) GetFolder() string {
@@ -1301,7 +1411,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_tandem_proto_msgTypes[14]
+	mi := &file_tandem_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1313,7 +1423,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[14]
+	mi := &file_tandem_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1326,7 +1436,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{14}
+	return file_tandem_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Chunk) GetSize() int64 {
@@ -1357,7 +1467,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_tandem_proto_msgTypes[15]
+	mi := &file_tandem_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1369,7 +1479,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[15]
+	mi := &file_tandem_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1382,7 +1492,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{15}
+	return file_tandem_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *JoinRequest) GetName() string {
@@ -1439,7 +1549,7 @@ type JoinReply struct {
 
 func (x *JoinReply) Reset() {
 	*x = JoinReply{}
-	mi := &file_tandem_proto_msgTypes[16]
+	mi := &file_tandem_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1451,7 +1561,7 @@ func (x *JoinReply) String() string {
 func (*JoinReply) ProtoMessage() {}
 
 func (x *JoinReply) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[16]
+	mi := &file_tandem_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1464,7 +1574,7 @@ func (x *JoinReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinReply.ProtoReflect.Descriptor instead.
 func (*JoinReply) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{16}
+	return file_tandem_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *JoinReply) GetCertificate() []byte {
@@ -1504,7 +1614,7 @@ type SignRequest struct {
 
 func (x *SignRequest) Reset() {
 	*x = SignRequest{}
-	mi := &file_tandem_proto_msgTypes[17]
+	mi := &file_tandem_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1516,7 +1626,7 @@ func (x *SignRequest) String() string {
 func (*SignRequest) ProtoMessage() {}
 
 func (x *SignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[17]
+	mi := &file_tandem_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1529,7 +1639,7 @@ func (x *SignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignRequest.ProtoReflect.Descriptor instead.
 func (*SignRequest) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{17}
+	return file_tandem_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SignRequest) GetCsr() []byte {
@@ -1548,7 +1658,7 @@ type SignReply struct {
 
 func (x *SignReply) Reset() {
 	*x = SignReply{}
-	mi := &file_tandem_proto_msgTypes[18]
+	mi := &file_tandem_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1560,7 +1670,7 @@ func (x *SignReply) String() string {
 func (*SignReply) ProtoMessage() {}
 
 func (x *SignReply) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[18]
+	mi := &file_tandem_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1573,7 +1683,7 @@ func (x *SignReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignReply.ProtoReflect.Descriptor instead.
 func (*SignReply) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{18}
+	return file_tandem_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SignReply) GetCertificate() []byte {
@@ -1593,7 +1703,7 @@ type CallRequest struct {
 
 func (x *CallRequest) Reset() {
 	*x = CallRequest{}
-	mi := &file_tandem_proto_msgTypes[19]
+	mi := &file_tandem_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1605,7 +1715,7 @@ func (x *CallRequest) String() string {
 func (*CallRequest) ProtoMessage() {}
 
 func (x *CallRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[19]
+	mi := &file_tandem_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1618,7 +1728,7 @@ func (x *CallRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallRequest.ProtoReflect.Descriptor instead.
 func (*CallRequest) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{19}
+	return file_tandem_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CallRequest) GetMethod() string {
@@ -1644,7 +1754,7 @@ type CallReply struct {
 
 func (x *CallReply) Reset() {
 	*x = CallReply{}
-	mi := &file_tandem_proto_msgTypes[20]
+	mi := &file_tandem_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1656,7 +1766,7 @@ func (x *CallReply) String() string {
 func (*CallReply) ProtoMessage() {}
 
 func (x *CallReply) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[20]
+	mi := &file_tandem_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1669,7 +1779,7 @@ func (x *CallReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallReply.ProtoReflect.Descriptor instead.
 func (*CallReply) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{20}
+	return file_tandem_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CallReply) GetBody() []byte {
@@ -1683,7 +1793,7 @@ var File_tandem_proto protoreflect.FileDescriptor
 
 const file_tandem_proto_rawDesc = "" +
 	"\n" +
-	"\ftandem.proto\x12\ttandem.v1\"\xb4\x02\n" +
+	"\ftandem.proto\x12\ttandem.v1\"\x8b\x03\n" +
 	"\x05Frame\x12(\n" +
 	"\x06actors\x18\x01 \x03(\v2\x10.tandem.v1.ActorR\x06actors\x12(\n" +
 	"\x05hello\x18\x02 \x01(\v2\x10.tandem.v1.HelloH\x00R\x05hello\x12%\n" +
@@ -1691,8 +1801,13 @@ const file_tandem_proto_rawDesc = "" +
 	"\x05state\x18\x04 \x01(\v2\x10.tandem.v1.StateH\x00R\x05state\x12.\n" +
 	"\achanges\x18\x05 \x01(\v2\x12.tandem.v1.ChangesH\x00R\achanges\x12&\n" +
 	"\x04want\x18\x06 \x01(\v2\x10.tandem.v1.KnownH\x00R\x04want\x12&\n" +
-	"\x04have\x18\a \x01(\v2\x10.tandem.v1.KnownH\x00R\x04haveB\x06\n" +
-	"\x04body\"5\n" +
+	"\x04have\x18\a \x01(\v2\x10.tandem.v1.KnownH\x00R\x04have\x12(\n" +
+	"\x05heard\x18\x14 \x01(\v2\x10.tandem.v1.StateH\x00R\x05heard\x12+\n" +
+	"\x06packed\x18\x15 \x01(\v2\x11.tandem.v1.PackedH\x00R\x06packedB\x06\n" +
+	"\x04body\"0\n" +
+	"\x06Packed\x12\x12\n" +
+	"\x04size\x18\x01 \x01(\rR\x04size\x12\x12\n" +
+	"\x04zstd\x18\x02 \x01(\fR\x04zstd\"5\n" +
 	"\x05Actor\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\"\xb5\x01\n" +
@@ -1767,14 +1882,18 @@ const file_tandem_proto_rawDesc = "" +
 	"\aapplied\x18\x04 \x01(\v2\x11.tandem.v1.VectorR\aapplied\x12+\n" +
 	"\adurable\x18\x05 \x01(\v2\x11.tandem.v1.VectorR\adurable\x12\x18\n" +
 	"\aentries\x18\x06 \x01(\x03R\aentries\x12\x18\n" +
-	"\awaiting\x18\a \x01(\x03R\awaiting\"\xd7\x01\n" +
+	"\awaiting\x18\a \x01(\x03R\awaiting\"\xa6\x02\n" +
 	"\x05State\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12%\n" +
 	"\x05roles\x18\x02 \x03(\x0e2\x0f.tandem.v1.RoleR\x05roles\x12\x1a\n" +
 	"\bdraining\x18\x03 \x01(\bR\bdraining\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\fR\aversion\x12,\n" +
 	"\averdict\x18\x05 \x01(\v2\x12.tandem.v1.VerdictR\averdict\x12+\n" +
-	"\afolders\x18\x06 \x03(\v2\x11.tandem.v1.FolderR\afolders\"j\n" +
+	"\afolders\x18\x06 \x03(\v2\x11.tandem.v1.FolderR\afolders\x12\x16\n" +
+	"\x06number\x18\x14 \x01(\x04R\x06number\x12\x14\n" +
+	"\x05links\x18\x15 \x03(\tR\x05links\x12\x1f\n" +
+	"\vtells_links\x18\x16 \x01(\bR\n" +
+	"tellsLinks\"j\n" +
 	"\fFetchRequest\x12\x16\n" +
 	"\x06folder\x18\x01 \x01(\tR\x06folder\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\fR\x04path\x12\x16\n" +
@@ -1835,68 +1954,71 @@ func file_tandem_proto_rawDescGZIP() []byte {
 }
 
 var file_tandem_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tandem_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_tandem_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_tandem_proto_goTypes = []any{
 	(Type)(0),            // 0: tandem.v1.Type
 	(Role)(0),            // 1: tandem.v1.Role
 	(*Frame)(nil),        // 2: tandem.v1.Frame
-	(*Actor)(nil),        // 3: tandem.v1.Actor
-	(*Hello)(nil),        // 4: tandem.v1.Hello
-	(*Beat)(nil),         // 5: tandem.v1.Beat
-	(*Vector)(nil),       // 6: tandem.v1.Vector
-	(*Stamp)(nil),        // 7: tandem.v1.Stamp
-	(*Entry)(nil),        // 8: tandem.v1.Entry
-	(*Changes)(nil),      // 9: tandem.v1.Changes
-	(*Known)(nil),        // 10: tandem.v1.Known
-	(*Site)(nil),         // 11: tandem.v1.Site
-	(*Verdict)(nil),      // 12: tandem.v1.Verdict
-	(*Folder)(nil),       // 13: tandem.v1.Folder
-	(*State)(nil),        // 14: tandem.v1.State
-	(*FetchRequest)(nil), // 15: tandem.v1.FetchRequest
-	(*Chunk)(nil),        // 16: tandem.v1.Chunk
-	(*JoinRequest)(nil),  // 17: tandem.v1.JoinRequest
-	(*JoinReply)(nil),    // 18: tandem.v1.JoinReply
-	(*SignRequest)(nil),  // 19: tandem.v1.SignRequest
-	(*SignReply)(nil),    // 20: tandem.v1.SignReply
-	(*CallRequest)(nil),  // 21: tandem.v1.CallRequest
-	(*CallReply)(nil),    // 22: tandem.v1.CallReply
+	(*Packed)(nil),       // 3: tandem.v1.Packed
+	(*Actor)(nil),        // 4: tandem.v1.Actor
+	(*Hello)(nil),        // 5: tandem.v1.Hello
+	(*Beat)(nil),         // 6: tandem.v1.Beat
+	(*Vector)(nil),       // 7: tandem.v1.Vector
+	(*Stamp)(nil),        // 8: tandem.v1.Stamp
+	(*Entry)(nil),        // 9: tandem.v1.Entry
+	(*Changes)(nil),      // 10: tandem.v1.Changes
+	(*Known)(nil),        // 11: tandem.v1.Known
+	(*Site)(nil),         // 12: tandem.v1.Site
+	(*Verdict)(nil),      // 13: tandem.v1.Verdict
+	(*Folder)(nil),       // 14: tandem.v1.Folder
+	(*State)(nil),        // 15: tandem.v1.State
+	(*FetchRequest)(nil), // 16: tandem.v1.FetchRequest
+	(*Chunk)(nil),        // 17: tandem.v1.Chunk
+	(*JoinRequest)(nil),  // 18: tandem.v1.JoinRequest
+	(*JoinReply)(nil),    // 19: tandem.v1.JoinReply
+	(*SignRequest)(nil),  // 20: tandem.v1.SignRequest
+	(*SignReply)(nil),    // 21: tandem.v1.SignReply
+	(*CallRequest)(nil),  // 22: tandem.v1.CallRequest
+	(*CallReply)(nil),    // 23: tandem.v1.CallReply
 }
 var file_tandem_proto_depIdxs = []int32{
-	3,  // 0: tandem.v1.Frame.actors:type_name -> tandem.v1.Actor
-	4,  // 1: tandem.v1.Frame.hello:type_name -> tandem.v1.Hello
-	5,  // 2: tandem.v1.Frame.beat:type_name -> tandem.v1.Beat
-	14, // 3: tandem.v1.Frame.state:type_name -> tandem.v1.State
-	9,  // 4: tandem.v1.Frame.changes:type_name -> tandem.v1.Changes
-	10, // 5: tandem.v1.Frame.want:type_name -> tandem.v1.Known
-	10, // 6: tandem.v1.Frame.have:type_name -> tandem.v1.Known
-	0,  // 7: tandem.v1.Entry.type:type_name -> tandem.v1.Type
-	7,  // 8: tandem.v1.Entry.content_stamp:type_name -> tandem.v1.Stamp
-	7,  // 9: tandem.v1.Entry.meta_stamp:type_name -> tandem.v1.Stamp
-	8,  // 10: tandem.v1.Changes.entries:type_name -> tandem.v1.Entry
-	6,  // 11: tandem.v1.Known.vector:type_name -> tandem.v1.Vector
-	11, // 12: tandem.v1.Verdict.sites:type_name -> tandem.v1.Site
-	6,  // 13: tandem.v1.Folder.known:type_name -> tandem.v1.Vector
-	6,  // 14: tandem.v1.Folder.applied:type_name -> tandem.v1.Vector
-	6,  // 15: tandem.v1.Folder.durable:type_name -> tandem.v1.Vector
-	1,  // 16: tandem.v1.State.roles:type_name -> tandem.v1.Role
-	12, // 17: tandem.v1.State.verdict:type_name -> tandem.v1.Verdict
-	13, // 18: tandem.v1.State.folders:type_name -> tandem.v1.Folder
-	1,  // 19: tandem.v1.JoinRequest.roles:type_name -> tandem.v1.Role
-	2,  // 20: tandem.v1.Members.Session:input_type -> tandem.v1.Frame
-	15, // 21: tandem.v1.Members.Fetch:input_type -> tandem.v1.FetchRequest
-	19, // 22: tandem.v1.Members.Sign:input_type -> tandem.v1.SignRequest
-	21, // 23: tandem.v1.Members.Call:input_type -> tandem.v1.CallRequest
-	17, // 24: tandem.v1.Door.Join:input_type -> tandem.v1.JoinRequest
-	2,  // 25: tandem.v1.Members.Session:output_type -> tandem.v1.Frame
-	16, // 26: tandem.v1.Members.Fetch:output_type -> tandem.v1.Chunk
-	20, // 27: tandem.v1.Members.Sign:output_type -> tandem.v1.SignReply
-	22, // 28: tandem.v1.Members.Call:output_type -> tandem.v1.CallReply
-	18, // 29: tandem.v1.Door.Join:output_type -> tandem.v1.JoinReply
-	25, // [25:30] is the sub-list for method output_type
-	20, // [20:25] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	4,  // 0: tandem.v1.Frame.actors:type_name -> tandem.v1.Actor
+	5,  // 1: tandem.v1.Frame.hello:type_name -> tandem.v1.Hello
+	6,  // 2: tandem.v1.Frame.beat:type_name -> tandem.v1.Beat
+	15, // 3: tandem.v1.Frame.state:type_name -> tandem.v1.State
+	10, // 4: tandem.v1.Frame.changes:type_name -> tandem.v1.Changes
+	11, // 5: tandem.v1.Frame.want:type_name -> tandem.v1.Known
+	11, // 6: tandem.v1.Frame.have:type_name -> tandem.v1.Known
+	15, // 7: tandem.v1.Frame.heard:type_name -> tandem.v1.State
+	3,  // 8: tandem.v1.Frame.packed:type_name -> tandem.v1.Packed
+	0,  // 9: tandem.v1.Entry.type:type_name -> tandem.v1.Type
+	8,  // 10: tandem.v1.Entry.content_stamp:type_name -> tandem.v1.Stamp
+	8,  // 11: tandem.v1.Entry.meta_stamp:type_name -> tandem.v1.Stamp
+	9,  // 12: tandem.v1.Changes.entries:type_name -> tandem.v1.Entry
+	7,  // 13: tandem.v1.Known.vector:type_name -> tandem.v1.Vector
+	12, // 14: tandem.v1.Verdict.sites:type_name -> tandem.v1.Site
+	7,  // 15: tandem.v1.Folder.known:type_name -> tandem.v1.Vector
+	7,  // 16: tandem.v1.Folder.applied:type_name -> tandem.v1.Vector
+	7,  // 17: tandem.v1.Folder.durable:type_name -> tandem.v1.Vector
+	1,  // 18: tandem.v1.State.roles:type_name -> tandem.v1.Role
+	13, // 19: tandem.v1.State.verdict:type_name -> tandem.v1.Verdict
+	14, // 20: tandem.v1.State.folders:type_name -> tandem.v1.Folder
+	1,  // 21: tandem.v1.JoinRequest.roles:type_name -> tandem.v1.Role
+	2,  // 22: tandem.v1.Members.Session:input_type -> tandem.v1.Frame
+	16, // 23: tandem.v1.Members.Fetch:input_type -> tandem.v1.FetchRequest
+	20, // 24: tandem.v1.Members.Sign:input_type -> tandem.v1.SignRequest
+	22, // 25: tandem.v1.Members.Call:input_type -> tandem.v1.CallRequest
+	18, // 26: tandem.v1.Door.Join:input_type -> tandem.v1.JoinRequest
+	2,  // 27: tandem.v1.Members.Session:output_type -> tandem.v1.Frame
+	17, // 28: tandem.v1.Members.Fetch:output_type -> tandem.v1.Chunk
+	21, // 29: tandem.v1.Members.Sign:output_type -> tandem.v1.SignReply
+	23, // 30: tandem.v1.Members.Call:output_type -> tandem.v1.CallReply
+	19, // 31: tandem.v1.Door.Join:output_type -> tandem.v1.JoinReply
+	27, // [27:32] is the sub-list for method output_type
+	22, // [22:27] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_tandem_proto_init() }
@@ -1911,15 +2033,17 @@ func file_tandem_proto_init() {
 		(*Frame_Changes)(nil),
 		(*Frame_Want)(nil),
 		(*Frame_Have)(nil),
+		(*Frame_Heard)(nil),
+		(*Frame_Packed)(nil),
 	}
-	file_tandem_proto_msgTypes[6].OneofWrappers = []any{}
+	file_tandem_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tandem_proto_rawDesc), len(file_tandem_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -1,0 +1,88 @@
+package member
+
+import (
+	"flag"
+	"fmt"
+	"strings"
+	"testing"
+
+	"tandem/internal/config"
+	"tandem/internal/control"
+	"tandem/internal/farm"
+)
+
+// spokes lets the members hold a session with the hub alone.
+func (s *server) spokes(names ...string) {
+	s.t.Helper()
+	s.edit(config.FarmFile, func(src string) string {
+		for _, n := range names {
+			src = strings.Replace(src, "[member."+n+"]\n", "[member."+n+"]\nlinks = [\""+string(s.self)+"\"]\n", 1)
+		}
+		return src
+	})
+}
+
+// Two spokes that have no session with each other replicate through their hub, and know of each other what it passes on.
+func TestSpokes(t *testing.T) {
+	hub := first(t, "hub")
+	eventually(t, "the hub's folder is live", hub.inState(control.FolderLive))
+	a, b := hub.join("a"), hub.join("b")
+	eventually(t, "a is linked with b", func() bool { return a.links.up("b") && b.links.up("a") })
+	eventually(t, "live", func() bool { return a.inState(control.FolderLive)() && b.inState(control.FolderLive)() })
+	hub.spokes("a", "b")
+	eventually(t, "a and b are apart", func() bool { return !a.links.up("b") && !b.links.up("a") })
+	a.write("small", "through the hub")
+	a.write("large", strings.Repeat("x", 2*farm.InlineBytes))
+	eventually(t, "b has both", func() bool {
+		return b.has("small", "through the hub")() && b.has("large", strings.Repeat("x", 2*farm.InlineBytes))()
+	})
+	b.write("back", "the other way")
+	eventually(t, "a has it", a.has("back", "the other way"))
+	eventually(t, "all say so", func() bool { return a.folder().InSync && b.folder().InSync && hub.folder().InSync })
+	st, err := a.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range st.Members {
+		want := map[farm.MemberID]control.LinkState{"a": control.LinkSelf, "b": control.LinkApart, "hub": control.LinkUp}[m.Name]
+		if m.Link != want || m.Link == control.LinkUp && m.Protocol != 2 {
+			t.Errorf("a sees %s as %s, protocol %d", m.Name, m.Link, m.Protocol)
+		}
+	}
+	if h := control.HealthOf(st); !h.OK {
+		t.Errorf("a is not well: %v", h.Reasons)
+	}
+	hub.edit(config.FarmFile, func(src string) string { return strings.ReplaceAll(src, "links = [\"hub\"]\n", "") })
+	eventually(t, "linked again", func() bool { return a.links.up("b") && b.links.up("a") })
+}
+
+var members = flag.Int("members", 6, "members in TestManyMembers; 20 take a minute")
+
+// Many members, in this process, each linked with all.
+func TestManyMembers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes some seconds")
+	}
+	all := []*server{first(t, "web1")}
+	for i := 2; i <= *members; i++ {
+		all = append(all, all[0].join(farm.MemberID(fmt.Sprintf("web%d", i))))
+	}
+	everywhere := func(what string, cond func(*server) bool) {
+		t.Helper()
+		eventually(t, what, func() bool {
+			for _, s := range all {
+				if !cond(s) {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	everywhere("all are linked with all", func(s *server) bool { return len(s.links.live()) == len(all)-1 })
+	everywhere("all are live", func(s *server) bool { return s.folder().State == control.FolderLive })
+	for _, s := range []*server{all[0], all[len(all)/2], all[len(all)-1]} {
+		s.write("by-"+string(s.self), string(s.self))
+		everywhere("the file of "+string(s.self), func(o *server) bool { return o.has("by-"+string(s.self), string(s.self))() })
+	}
+	everywhere("in sync", func(s *server) bool { return s.folder().InSync })
+}
