@@ -160,6 +160,7 @@ type Observation struct {
 	Stat      Fingerprint
 	Unchanged bool   // Stat matches the prior one: Attr is a copy of the prior and content was not read
 	Content   []byte // content of a file of at most InlineBytes, when it was read
+	Linked    bool   // a file that has other names, too (hard links), in this folder or elsewhere
 }
 
 // Plan asks install to bring one path from one state to another.

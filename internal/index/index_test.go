@@ -116,6 +116,18 @@ func TestContract(t *testing.T) {
 				t.Errorf("%d paths, %v", len(ps), err)
 			}
 		}},
+		{"names of an inode", func(t *testing.T, x *Index) {
+			linked := func(path string, ino uint64) farm.Record {
+				r := photo(path, 7)
+				r.Disk.Stat.Dev, r.Disk.Stat.Ino = 3, ino
+				return r
+			}
+			commit(t, x, Batch{Put: []farm.Record{linked("a", 1), linked("b/c", 1), linked("equal", 2), photo("other", 8)}})
+			ps, err := x.Names(linked("a", 1).Disk)
+			if got := []farm.Path{p("a"), p("b/c")}; !slices.Equal(ps, got) || err != nil {
+				t.Errorf("%v, %v", ps, err)
+			}
+		}},
 		{"a record that contradicts itself changes nothing", func(t *testing.T, x *Index) {
 			bad := photo("b", 1)
 			bad.Path = p("c")

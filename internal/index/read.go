@@ -147,6 +147,30 @@ func (c *conn) childrenUpToSubtree(dir farm.Path, in span, visit func(farm.Recor
 	return next, err
 }
 
+// maxNames is how many records Names looks at, and so how many paths it returns at most.
+const maxNames = 4096
+
+// Names returns the paths at which the inode lay when it was last seen there, with the content that the disk d describes:
+// the hard links of a file.
+func (x *Index) Names(d farm.Disk) (paths []farm.Path, err error) {
+	looked := 0
+	err = x.read(func(c *conn) error {
+		return c.query(func(s *sqlite3.Stmt) (bool, error) {
+			p, err := pathOf(s.ColumnRawBlob(0))
+			if err != nil {
+				return false, err
+			}
+			r, err := decode(p, s.ColumnRawBlob(1))
+			if err == nil && r.Disk.Type == farm.File && r.Disk.Digest == d.Digest && r.Disk.Stat.Ino == d.Stat.Ino && r.Disk.Stat.Dev == d.Stat.Dev {
+				paths = append(paths, p)
+			}
+			looked++
+			return looked < maxNames, err
+		}, "SELECT key, value FROM record WHERE digest = ?1", digestKey(d.Digest))
+	})
+	return paths, fail("read index", d.Digest.Short(), err)
+}
+
 // ByDigest returns at most 16 paths whose file on disk has the content d.
 func (x *Index) ByDigest(d farm.Digest) (paths []farm.Path, err error) {
 	err = x.read(func(c *conn) error {

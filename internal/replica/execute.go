@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -33,6 +34,8 @@ func (r *Runner) execute(ctx context.Context, effects []Effect) error {
 			r.writes.add(func(ctx context.Context) {
 				r.inbox.put(Installed{r.cfg.Installer.Install(ctx, e.Plan, source{r, e.Plan.Path})})
 			})
+		case Twins:
+			r.looks.add(func(ctx context.Context) { r.twins(ctx, e) })
 		case Walk:
 			r.walks.add(func(ctx context.Context) { r.walk(ctx, e) })
 		case Push:
@@ -67,6 +70,18 @@ func (r *Runner) execute(ctx context.Context, effects []Effect) error {
 		}
 	}
 	return nil
+}
+
+// twins has the other names of a file looked at.
+func (r *Runner) twins(ctx context.Context, e Twins) {
+	paths, err := r.cfg.Log.Names(e.Was)
+	if err != nil {
+		r.cfg.Logger.Warn("hard links are not known", "folder", r.cfg.Folder, "path", e.Path, "err", err)
+	}
+	paths = slices.DeleteFunc(paths, func(p farm.Path) bool { return p == e.Path })
+	if len(paths) > 0 {
+		r.tell(ctx, Dirty{paths})
+	}
 }
 
 func (r *Runner) walk(ctx context.Context, e Walk) {

@@ -153,6 +153,12 @@ type (
 		Deep bool // all below it; else only what lies directly in it
 	}
 
+	// Twins reports as Dirty the other names of a file, which has changed in place.
+	Twins struct {
+		Path farm.Path
+		Was  farm.Disk
+	}
+
 	// Install brings a path from one state to another. Answer: Installed.
 	Install struct{ Plan farm.Plan }
 
@@ -195,6 +201,7 @@ type (
 
 func (Examine) effect()     {}
 func (Walk) effect()        {}
+func (Twins) effect()       {}
 func (Install) effect()     {}
 func (Push) effect()        {}
 func (Relay) effect()       {}

@@ -111,6 +111,9 @@ func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
 		return false
 	}
 	other := seen.Stat.Ino != r.Disk.Stat.Ino || r.Disk.Type != farm.Dir
+	if seen.Linked && r.Disk.Type == farm.File && seen.Stat.Ino == r.Disk.Stat.Ino {
+		m.emit(Twins{r.Path, r.Disk}) // whoever wrote was notified of under one of the names
+	}
 	m.write(r, seen)
 	if seen.Attr.Type == farm.Dir && other {
 		m.walkFor(r.Path)

@@ -20,6 +20,8 @@ type Log interface {
 	// Empty tells whether there is no record below dir.
 	Empty(dir farm.Path) (bool, error)
 	ByDigest(farm.Digest) ([]farm.Path, error)
+	// Names returns the paths whose file was that very inode when it was last seen: its hard links.
+	Names(farm.Disk) ([]farm.Path, error)
 }
 
 // Watcher reports what happens in the folder.

@@ -48,6 +48,7 @@ func (l *countedLog) All(farm.Path) iter.Seq2[farm.Record, error] {
 func (l *countedLog) Children(farm.Path) (map[string]farm.Disk, error) { return nil, nil }
 func (l *countedLog) Live(farm.Path) (bool, error)                     { return false, nil }
 func (l *countedLog) ByDigest(farm.Digest) ([]farm.Path, error)        { return nil, nil }
+func (l *countedLog) Names(farm.Disk) ([]farm.Path, error)             { return nil, nil }
 
 // TestBatchIsTheLog plays random puts, drops, commits and questions, more than are remembered, beside a plain map.
 func TestBatchIsTheLog(t *testing.T) {

@@ -111,6 +111,7 @@ func (w *world) All(dir farm.Path) iter.Seq2[farm.Record, error] {
 
 func (w *world) Children(farm.Path) (map[string]farm.Disk, error) { return nil, nil }
 func (w *world) ByDigest(farm.Digest) ([]farm.Path, error)        { return nil, nil }
+func (w *world) Names(farm.Disk) ([]farm.Path, error)             { return nil, nil }
 func (w *world) Sync() error                                      { return nil }
 func (w *world) Live(dir farm.Path) (bool, error) {
 	w.mu.Lock()

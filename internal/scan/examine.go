@@ -67,7 +67,7 @@ func (s *Scanner) look(ctx context.Context, p farm.Path, prior farm.Disk) (farm.
 	if unchanged(st, prior) {
 		return farm.Observation{Path: p, Attr: prior.Attr, Stat: st.Fingerprint, Unchanged: true}, nil
 	}
-	o := farm.Observation{Path: p, Attr: st.Attr(), Stat: st.Fingerprint}
+	o := farm.Observation{Path: p, Attr: st.Attr(), Stat: st.Fingerprint, Linked: st.Type == farm.File && st.Links > 1}
 	switch st.Type {
 	case farm.Dir:
 		return o, nil

@@ -200,6 +200,16 @@ func (n *node) execute(e replica.Effect) {
 				n.later(10*us, ms, func() { n.step(replica.Installed{Installed: done}) })
 			}
 		})
+	case replica.Twins:
+		n.later(10*us, ms, func() {
+			var names []farm.Path
+			for r := range n.cat.Under(farm.Path{}) {
+				if r.Path != e.Path && r.Disk.Digest == e.Was.Digest && r.Disk.Stat.Ino == e.Was.Stat.Ino {
+					names = append(names, r.Path)
+				}
+			}
+			n.step(replica.Dirty{Paths: names})
+		})
 	case replica.Walk:
 		n.later(ms, 20*ms, func() { n.walk(e) })
 	case replica.Push:

@@ -131,6 +131,8 @@ func (s *scenario) writers() []step {
 			return errors.Join(s.file("links/a", "linked"), os.Link(s.at("links/a"), s.at("links/b")), os.Mkdir(s.at("links/d"), 0o755),
 				os.Link(s.at("links/a"), s.at("links/d/c")), s.file("links/new", "edited"), os.Rename(s.at("links/new"), s.at("links/b")))
 		}},
+		{"hard links, edited in place", func() error { return s.file("links/a", "in place") }},
+		{"hard links, attributes", func() error { return os.Chmod(s.at("links/d/c"), 0o600) }},
 	}
 }
 
