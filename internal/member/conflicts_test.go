@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"tandem/internal/config"
 	"tandem/internal/control"
 	"tandem/internal/farm"
 )
@@ -181,5 +183,42 @@ func TestConflictRestored(t *testing.T) {
 	}
 	if l := web2.list(control.ConflictQuery{}); len(l.List) != 0 {
 		t.Errorf("left: %+v", l.List)
+	}
+}
+
+// The folder's settings hold without a restart of the member: nothing that was deleted is kept, and what is kept goes when
+// it is too old.
+func TestPreserveSettings(t *testing.T) {
+	web1, web2 := two(t)
+	web1.write("a", "1")
+	web1.write("b", "2")
+	eventually(t, "both are there", func() bool { return web2.has("a", "1")() && web2.has("b", "2")() && inSync(web1, web2)() })
+	rm := func(name string) {
+		if err := os.Remove(filepath.Join(web1.www, name)); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, name+" is gone", web2.gone(name))
+	}
+	rm("a")
+	eventually(t, "a is kept", func() bool {
+		return len(web2.list(control.ConflictQuery{}).List) == 1 && web2.folder().Preserved.Files == 1
+	})
+	was := web2.folders.get("www")
+	web1.edit(config.FarmFile, func(src string) string {
+		return strings.Replace(src, "[folder.www]\n", "[folder.www]\npreserve_deleted = false\npreserve_age = \"1h\"\n", 1)
+	})
+	eventually(t, "web2 holds the folder otherwise", func() bool { f := web2.folders.get("www"); return f != nil && f != was })
+	spec := web2.folders.get("www").spec.preserve
+	if spec.deleted || spec.age != time.Hour {
+		t.Errorf("the settings are %+v", spec)
+	}
+	eventually(t, "in sync", inSync(web1, web2))
+	rm("b")
+	eventually(t, "nothing waits to be settled", func() bool {
+		list, err := os.ReadDir(filepath.Join(web2.www, ".tandem/staging"))
+		return err == nil && len(list) == 0
+	})
+	if l := web2.list(control.ConflictQuery{}); len(l.List) != 1 || l.List[0].Path != "a" {
+		t.Errorf("kept %+v", l.List)
 	}
 }
