@@ -5,10 +5,12 @@ import (
 	"tandem/internal/vfs"
 )
 
-// setAttr brings mode, owner and time of what is there to what is wanted. Its content stays, and so does its inode.
+// setAttr brings mode, owner, extended attributes and time of what is there to what is wanted. Its content stays, and so
+// does its inode.
 func (k *Keeper) setAttr(plan farm.Plan, at seen) farm.Installed {
 	set := vfs.SetAttr{Ino: at.Ino}
 	want, is := plan.Want, at.Attr()
+	is.XAttrs = plan.Expect.XAttrs
 	if !sameOwner(want, is) {
 		set.Owner = &want.Owner
 	}
@@ -18,8 +20,11 @@ func (k *Keeper) setAttr(plan farm.Plan, at seen) farm.Installed {
 	if want.MTime != is.MTime {
 		set.MTime = &want.MTime
 	}
+	if !want.XAttrs.Same(is.XAttrs) {
+		set.XAttrs, set.Mode = &want.XAttrs, &want.Mode
+	}
 	if set == (vfs.SetAttr{Ino: at.Ino}) {
-		return done(plan, at.Stat)
+		return doneWith(plan, at.Stat, is.XAttrs)
 	}
 	in := intent{Op: opAttr, Name: k.stagingName("attr-%d-%s", nil).Base(), path: plan.Path, want: plan.Want, expect: plan.Expect.Attr}
 	if err := k.intents.begin(in); err != nil {
@@ -34,6 +39,9 @@ func (k *Keeper) setAttr(plan farm.Plan, at seen) farm.Installed {
 		return fail(plan, err)
 	}
 	now, err := k.look(plan.Path)
+	if err == nil && set.XAttrs != nil && now.there {
+		is.XAttrs, err = k.xattrs(plan.Path, now.Stat)
+	}
 	if err != nil {
 		return fail(plan, err)
 	}
@@ -46,9 +54,9 @@ func (k *Keeper) setAttr(plan farm.Plan, at seen) farm.Installed {
 		return end(plan, farm.Changed)
 	}
 	if now.Type != farm.File || set.MTime == nil {
-		return done(plan, now.Stat)
+		return doneWith(plan, now.Stat, is.XAttrs)
 	}
-	return k.sameContent(plan, now)
+	return k.sameContent(plan, now, is.XAttrs)
 }
 
 // sameOwner compares owners alone.
@@ -58,7 +66,7 @@ func sameOwner(a, b farm.Attr) bool {
 
 // sameContent ends a plan that set a file's time: with it may have gone the trace of a write. Small files and those that
 // somebody has open for writing are read; for the others the fingerprint is racy and a look at the disk will read them.
-func (k *Keeper) sameContent(plan farm.Plan, now seen) farm.Installed {
+func (k *Keeper) sameContent(plan farm.Plan, now seen, x farm.XAttrs) farm.Installed {
 	f, err := k.fs.Open(plan.Path)
 	if err != nil {
 		if gone(err) {
@@ -69,7 +77,7 @@ func (k *Keeper) sameContent(plan farm.Plan, now seen) farm.Installed {
 	defer f.Close()
 	now.Racy = true
 	if now.Size > verifyBytes && !f.Writers() {
-		return done(plan, now.Stat)
+		return doneWith(plan, now.Stat, x)
 	}
 	d, st, err := digestOf(plan.Path, f)
 	if farm.KindOf(err) == farm.Unstable || (err == nil && (d != plan.Want.Digest || !st.Matches(now.Fingerprint))) {
@@ -78,7 +86,7 @@ func (k *Keeper) sameContent(plan farm.Plan, now seen) farm.Installed {
 	if err != nil {
 		return fail(plan, err)
 	}
-	return done(plan, now.Stat)
+	return doneWith(plan, now.Stat, x)
 }
 
 // removeDir removes a directory that has no entries.

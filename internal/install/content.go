@@ -28,6 +28,9 @@ func (k *Keeper) content(ctx context.Context, plan farm.Plan, src Source) (vfs.T
 	if src != nil {
 		locals = src.Local(want.Digest)
 	}
+	if want.SameContent(plan.Expect.Attr) {
+		locals = append([]farm.Path{plan.Path}, locals...)
+	}
 	if p, ok := k.kept.content(want.Digest); ok {
 		locals = append(slices.Clip(locals[:min(len(locals), maxLocals-1)]), p)
 	}

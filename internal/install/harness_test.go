@@ -68,6 +68,7 @@ func observe(fs vfs.FS, p farm.Path) farm.Disk {
 		return farm.Disk{}
 	}
 	d := farm.Disk{Attr: st.Attr(), Stat: st.Fingerprint}
+	d.XAttrs = must(fs.XAttrs(p))
 	switch st.Type {
 	case farm.File:
 		d.Digest, _, err = digest(fs, p)
@@ -139,6 +140,8 @@ type writer interface {
 	WriteFile(p farm.Path, data []byte) error
 	Mkdir(p farm.Path, mode uint32) error
 	Symlink(target string, p farm.Path) error
+	Link(from, to farm.Path) error
+	SetAttr(p farm.Path, set vfs.SetAttr) error
 }
 
 var at = path("dir/entry")
@@ -151,6 +154,15 @@ func scenarios() []scenario {
 	none := func(writer) {}
 	newFile, bigFile := fileAttr(newText, 0o640, mtime), fileAttr(bigText, 0o644, mtime)
 	touched, moded := fileAttr(oldText, 0o644, mtime), fileAttr(oldText, 0o600, 0)
+	noted, listed := fileAttr(oldText, 0o644, 0), dirAttr(0o770)
+	noted.XAttrs, listed.XAttrs = someXAttrs("note"), someXAttrs("dir")
+	richFile := newFile
+	richFile.XAttrs = someXAttrs("new")
+	marked := func(w writer) {
+		file(w)
+		x := someXAttrs("old")
+		check(w.SetAttr(at, vfs.SetAttr{XAttrs: &x, Mode: new(uint32(0o644))}))
+	}
 	fetched := source{bigFile.Digest: bigText, newFile.Digest: newText}
 	return []scenario{
 		{name: "create file", before: none, want: newFile, data: newText},
@@ -174,6 +186,16 @@ func scenarios() []scenario {
 		{name: "chmod file", before: file, want: moded, pins: true},
 		{name: "chmod dir", before: dir, want: dirAttr(0o700), pins: true},
 		{name: "touch symlink", before: link, want: linkAttr("old-target", mtime), pins: true},
+		{name: "create file with attributes", before: none, want: richFile, data: newText},
+		{name: "create dir with attributes", before: none, want: listed},
+		{name: "replace file, attributes too", before: marked, want: newFile, data: newText, keep: true, pins: true},
+		{name: "set attributes of file", before: marked, want: noted, pins: true},
+		{name: "set attributes of dir", before: dir, want: listed, pins: true},
+		{name: "take attributes of file", before: marked, want: moded, pins: true},
+		{name: "chmod a file of two names", before: func(w writer) {
+			file(w)
+			check(w.Link(at, path("dir/twin")))
+		}, want: moded, pins: true},
 		{name: "remove file", before: file},
 		{name: "remove big file", before: big},
 		{name: "remove file, preserve", before: file, keep: true},

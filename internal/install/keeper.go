@@ -143,9 +143,11 @@ func (k *Keeper) Install(ctx context.Context, plan farm.Plan, src Source) farm.I
 		return k.remove(plan, at)
 	case !at.there:
 		return k.create(ctx, plan, src)
-	case want.SameContent(plan.Expect.Attr):
+	case want.SameContent(plan.Expect.Attr) && (at.Type != farm.File || at.Links == 1):
 		return k.setAttr(plan, at)
 	}
+	// So goes a file that has other names too, even if only its attributes differ: those would be changed under names
+	// that nobody asked to change, or that lie outside the folder (see docs/security.md).
 	return k.replace(ctx, plan, at, src)
 }
 
@@ -159,6 +161,13 @@ func done(plan farm.Plan, st vfs.Stat) farm.Installed {
 	a := st.Attr()
 	a.Digest, a.Target = plan.Want.Digest, plan.Want.Target
 	return farm.Installed{Plan: plan, Outcome: farm.Done, Stat: st.Fingerprint, Attr: a}
+}
+
+// doneWith is done with extended attributes.
+func doneWith(plan farm.Plan, st vfs.Stat, x farm.XAttrs) farm.Installed {
+	r := done(plan, st)
+	r.Attr.XAttrs = x
+	return r
 }
 
 // fail is the result of a plan that met an error.

@@ -26,6 +26,12 @@ func (w osWriter) Mkdir(p farm.Path, mode uint32) error { return os.Mkdir(w.at(p
 func (w osWriter) Symlink(target string, p farm.Path) error {
 	return os.Symlink(target, w.at(p))
 }
+func (w osWriter) Link(from, to farm.Path) error { return os.Link(w.at(from), w.at(to)) }
+func (w osWriter) SetAttr(p farm.Path, set vfs.SetAttr) error {
+	fs := must(vfs.Open(string(w)))
+	defer fs.Close()
+	return fs.SetAttr(p, set)
+}
 
 // TestPlans installs every kind of plan, in memory and on a real disk.
 func TestPlans(t *testing.T) {

@@ -37,9 +37,15 @@ func (k *Keeper) asExpected(p farm.Path, at *seen, e farm.Disk) (bool, error) {
 		return true, nil
 	}
 	a := at.Attr()
-	a.Digest, a.Target = e.Digest, e.Target
+	a.Digest, a.Target, a.XAttrs = e.Digest, e.Target, e.XAttrs
 	if !a.Same(e.Attr) {
 		return false, nil
+	}
+	if x, err := k.xattrs(p, at.Stat); err != nil || !x.Same(e.XAttrs) {
+		if gone(err) {
+			err = nil
+		}
+		return false, err
 	}
 	switch a.Type {
 	case farm.Symlink:
@@ -59,6 +65,14 @@ func (k *Keeper) asExpected(p farm.Path, at *seen, e farm.Disk) (bool, error) {
 		at.Stat = st
 	}
 	return true, nil
+}
+
+// xattrs reads the extended attributes of what st describes, if it can have any.
+func (k *Keeper) xattrs(p farm.Path, st vfs.Stat) (farm.XAttrs, error) {
+	if !st.XAttrs {
+		return farm.XAttrs{}, nil
+	}
+	return k.fs.XAttrs(p)
 }
 
 // gone tells whether err says that what was seen a moment ago is not there any more, or not of that type.

@@ -17,6 +17,8 @@ type object struct {
 	temp vfs.Temp  // of a file
 	stat vfs.Stat  // as it was made
 
+	xattrs farm.XAttrs // what it has of the wanted ones
+
 	// late is what is set when the object is in place: who is not root can't move a directory that he may not write to.
 	late *intent
 }
@@ -27,6 +29,9 @@ func (k *Keeper) prepare(ctx context.Context, plan farm.Plan, src Source) (*obje
 	o := &object{}
 	var err error
 	set := vfs.SetAttr{Mode: &plan.Want.Mode, Owner: &plan.Want.Owner, MTime: &plan.Want.MTime}
+	if !plan.Want.XAttrs.IsZero() { // what is new has none of itself
+		set.XAttrs = &plan.Want.XAttrs
+	}
 	switch plan.Want.Type {
 	case farm.File:
 		if o.temp, err = k.content(ctx, plan, src); err != nil {
@@ -34,6 +39,9 @@ func (k *Keeper) prepare(ctx context.Context, plan farm.Plan, src Source) (*obje
 		}
 		if err = o.temp.SetAttr(set); err == nil {
 			o.stat, err = o.temp.Stat()
+		}
+		if err == nil && set.XAttrs != nil {
+			o.xattrs, err = o.temp.XAttrs()
 		}
 		o.name = k.stagingName("new-%d-%s", plan.Want.Digest[:8])
 	case farm.Dir:
@@ -45,6 +53,9 @@ func (k *Keeper) prepare(ctx context.Context, plan farm.Plan, src Source) (*obje
 			if err = k.fs.SetAttr(o.name, set); err == nil {
 				o.stat, err = k.fs.Lstat(o.name)
 			}
+		}
+		if err == nil && set.XAttrs != nil {
+			o.xattrs, err = k.xattrs(o.name, o.stat)
 		}
 	default:
 		return nil, farm.Errorf("install", plan.Path.String(), farm.Internal, "wants type %d", plan.Want.Type)
@@ -75,8 +86,15 @@ func (k *Keeper) prepareDir(o *object, plan farm.Plan) error {
 			return err
 		}
 	}
-	if err = k.fs.SetAttr(o.name, vfs.SetAttr{Mode: &mode, Owner: &plan.Want.Owner}); err == nil {
+	set := vfs.SetAttr{Mode: &mode, Owner: &plan.Want.Owner}
+	if !plan.Want.XAttrs.IsZero() {
+		set.XAttrs = &plan.Want.XAttrs
+	}
+	if err = k.fs.SetAttr(o.name, set); err == nil {
 		o.stat, err = k.fs.Lstat(o.name)
+	}
+	if err == nil && set.XAttrs != nil {
+		o.xattrs, err = k.xattrs(o.name, o.stat)
 	}
 	return err
 }
@@ -170,9 +188,9 @@ func (k *Keeper) placed(plan farm.Plan, o *object) farm.Installed {
 	}
 	if err != nil || !unchanged(o.stat, now) {
 		o.stat.Racy = true
-		return done(plan, o.stat)
+		now = o.stat
 	}
-	return done(plan, now)
+	return doneWith(plan, now, o.xattrs)
 }
 
 // replace puts the object in the place of what is there.

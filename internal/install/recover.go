@@ -77,17 +77,36 @@ func (k *Keeper) resume(in intent) error {
 	}
 	// Half set: each attribute is the old or the new one, and not all are the old ones.
 	is, was, want := at.Attr(), in.expect, in.want
+	if is.XAttrs, err = k.xattrs(in.path, at.Stat); err != nil {
+		return err
+	}
 	old := is.SameMeta(was) && is.MTime == was.MTime
-	mixed := (is.Mode == was.Mode || is.Mode == want.Mode) && (is.MTime == was.MTime || is.MTime == want.MTime) &&
-		(sameOwner(is, was) || sameOwner(is, want))
-	if old || !mixed {
+	mixed := (is.Mode == was.Mode || is.Mode == want.Mode || is.Mode == was.Mode&want.Mode) &&
+		(is.MTime == was.MTime || is.MTime == want.MTime) &&
+		(sameOwner(is, was) || sameOwner(is, want)) && mixedXAttrs(is.XAttrs, was.XAttrs, want.XAttrs)
+	if old || !mixed || at.Type == farm.File && at.Links != 1 {
 		return nil
 	}
-	set := vfs.SetAttr{Ino: at.Ino, Mode: &want.Mode, Owner: &want.Owner}
+	set := vfs.SetAttr{Ino: at.Ino, Mode: &want.Mode, Owner: &want.Owner, XAttrs: &want.XAttrs}
 	if want.Type != farm.Dir {
 		set.MTime = &want.MTime
 	}
 	return k.fs.SetAttr(in.path, set)
+}
+
+// mixedXAttrs tells whether each of the attributes is as it was or as it is wanted.
+func mixedXAttrs(is, was, want farm.XAttrs) bool {
+	for _, x := range []farm.XAttrs{is, was, want} {
+		for name := range x.All() {
+			v, has := is.Get(name)
+			w, had := was.Get(name)
+			u, wanted := want.Get(name)
+			if (has != had || v != w) && (has != wanted || v != u) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // recoverOne deals with what is in staging under name, and tells whether a plan that expected just that took it out of the

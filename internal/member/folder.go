@@ -30,6 +30,7 @@ type folderSpec struct {
 	watch    watch.Mode
 	audit    time.Duration
 	preserve preserveSpec
+	attrs    vfs.Options
 }
 
 // folder is a running replicated folder.
@@ -69,7 +70,7 @@ func (m *Member) openFolder(spec folderSpec, seeding bool) (_ *folder, err error
 	if err = os.MkdirAll(spec.root, 0o755); err != nil {
 		return nil, &farm.Error{Op: "make folder", Path: spec.root, Kind: kindOf(err), Err: err}
 	}
-	if f.fs, err = vfs.Open(spec.root); err != nil {
+	if f.fs, err = vfs.OpenWith(spec.root, spec.attrs); err != nil {
 		return nil, err
 	}
 	if err = f.fs.Prepare(spec.id); err != nil {

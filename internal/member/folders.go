@@ -12,6 +12,7 @@ import (
 	"tandem/internal/config"
 	"tandem/internal/farm"
 	"tandem/internal/replica"
+	"tandem/internal/vfs"
 	"tandem/internal/watch"
 )
 
@@ -95,13 +96,21 @@ func (m *Member) specs(c *config.Config) []folderSpec {
 		specs = append(specs, folderSpec{
 			id: f.Name, root: filepath.Clean(m.file.FolderPath(f)), exclude: f.Exclude, watch: mode, audit: f.Audit,
 			preserve: preserveSpec{bytes: int64(f.Preserve), age: f.PreserveAge, deleted: f.PreserveDeleted},
+			attrs:    attributes(f),
 		})
 	}
 	return specs
 }
 
+// attributes are what of a folder's attributes is replicated.
+func attributes(f config.Folder) vfs.Options {
+	scope := map[string]vfs.XAttrScope{"all": vfs.XAttrsAll, "none": vfs.XAttrsNone}
+	return vfs.Options{XAttrs: scope[f.XAttrs], Special: f.SetUID}
+}
+
 func (s folderSpec) same(t folderSpec) bool {
-	return s.root == t.root && slices.Equal(s.exclude, t.exclude) && s.watch == t.watch && s.audit == t.audit && s.preserve == t.preserve
+	return s.root == t.root && slices.Equal(s.exclude, t.exclude) && s.watch == t.watch && s.audit == t.audit && s.preserve == t.preserve &&
+		s.attrs == t.attrs
 }
 
 // apply makes the running folders those of the live configuration. A folder that can't be opened is an event, and stops

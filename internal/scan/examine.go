@@ -64,15 +64,20 @@ func (s *Scanner) look(ctx context.Context, p farm.Path, prior farm.Disk) (farm.
 	if err != nil {
 		return farm.Observation{}, err
 	}
-	if unchanged(st, prior) {
+	same, err := s.unchanged(p, st, prior)
+	if err != nil {
+		return farm.Observation{}, moved(err)
+	}
+	if same {
 		return farm.Observation{Path: p, Attr: prior.Attr, Stat: st.Fingerprint, Unchanged: true}, nil
 	}
 	o := farm.Observation{Path: p, Attr: st.Attr(), Stat: st.Fingerprint, Linked: st.Type == farm.File && st.Links > 1}
 	switch st.Type {
 	case farm.Dir:
-		return o, nil
+		o.Attr.XAttrs, err = s.xattrs(p, st)
+		return o, moved(err)
 	case farm.Symlink:
-		o.Attr.Target, err = s.target(p, st)
+		o.Attr.Target, o.Attr.XAttrs, err = s.target(p, st)
 	case farm.File:
 		o.Stat, err = s.read(ctx, p, st, &o)
 	default:
@@ -81,19 +86,36 @@ func (s *Scanner) look(ctx context.Context, p farm.Path, prior farm.Disk) (farm.
 	return o, err
 }
 
+// xattrs reads the extended attributes of what st describes, if it can have any.
+func (s *Scanner) xattrs(p farm.Path, st vfs.Stat) (farm.XAttrs, error) {
+	if !st.XAttrs {
+		return farm.XAttrs{}, nil
+	}
+	return s.fs.XAttrs(p)
+}
+
 // unchanged tells whether st shows that what prior describes is still there. A directory has no content of its own, and
-// its times change with its children, so that its attributes decide. Whoever looked at prior so early that a later write
+// its times change with its children, so that its attributes decide: its extended ones are read unless its ctime says
+// that nothing at all has happened to it. Whoever looked at prior so early that a later write
 // could have left no trace looks again, unless the file is so large that only its size and times are trusted.
-func unchanged(st vfs.Stat, prior farm.Disk) bool {
+func (s *Scanner) unchanged(p farm.Path, st vfs.Stat, prior farm.Disk) (bool, error) {
 	switch {
 	case st.Type == farm.Absent || st.Type != prior.Type:
-		return false
+		return false, nil
 	case st.Type == farm.Dir:
-		return st.Attr().Same(prior.Attr)
+		a := st.Attr()
+		if a.XAttrs = prior.XAttrs; !a.Same(prior.Attr) {
+			return false, nil
+		}
+		if st.Matches(prior.Stat) && !prior.Stat.Racy {
+			return true, nil
+		}
+		x, err := s.xattrs(p, st)
+		return err == nil && x.Same(prior.XAttrs), err
 	case !st.Matches(prior.Stat):
-		return false
+		return false, nil
 	}
-	return !prior.Stat.Racy || st.Size > RacyReadBytes
+	return !prior.Stat.Racy || st.Size > RacyReadBytes, nil
 }
 
 // absent is the observation that nothing is there, provided that the root is.
@@ -120,19 +142,21 @@ func (s *Scanner) inTheWay(p farm.Path) (farm.Observation, error) {
 }
 
 // target reads a symlink and makes sure that it is the one that st describes.
-func (s *Scanner) target(p farm.Path, st vfs.Stat) (string, error) {
-	target, err := s.fs.Readlink(p)
+func (s *Scanner) target(p farm.Path, st vfs.Stat) (target string, x farm.XAttrs, err error) {
+	if target, err = s.fs.Readlink(p); err == nil {
+		x, err = s.xattrs(p, st)
+	}
 	if err != nil {
-		return "", moved(err)
+		return "", x, moved(err)
 	}
 	again, err := s.fs.Lstat(p)
 	if err != nil {
-		return "", moved(err)
+		return "", x, moved(err)
 	}
 	if !again.Matches(st.Fingerprint) {
-		return "", errMoved
+		return "", x, errMoved
 	}
-	return target, nil
+	return target, x, nil
 }
 
 // read fills in digest and content of a file that lstat has described as st. The fingerprint that it returns was taken
@@ -162,6 +186,9 @@ func (s *Scanner) read(ctx context.Context, p farm.Path, st vfs.Stat, o *farm.Ob
 		}
 	} else {
 		o.Attr.Digest, err = s.digest(ctx, f, st.Size)
+	}
+	if err == nil {
+		o.Attr.XAttrs, err = f.XAttrs()
 	}
 	if err != nil {
 		return farm.Fingerprint{}, err

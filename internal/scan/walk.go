@@ -130,8 +130,10 @@ func (w *walk) entry(p farm.Path, prior farm.Disk) (isDir bool, err error) {
 	switch {
 	case farm.KindOf(err) == farm.Unavailable:
 		return false, err
-	case err == nil && unchanged(st, prior) && (w.deep || st.Type != farm.Dir || st.Ino == prior.Stat.Ino):
-		return st.Type == farm.Dir, nil
+	case err == nil && (w.deep || st.Type != farm.Dir || st.Ino == prior.Stat.Ino):
+		if same, e := w.unchanged(p, st, prior); same && e == nil {
+			return st.Type == farm.Dir, nil
+		}
 	}
 	if e := w.report(p); e != nil {
 		return false, e

@@ -203,14 +203,29 @@ func (n *node) chmod(p farm.Path) {
 	} else if st.Type == farm.Dir {
 		mode += 0o100
 	}
-	if n.mem.App().SetAttr(p, vfs.SetAttr{Mode: &mode}) != nil {
+	set := vfs.SetAttr{Mode: &mode}
+	if n.f.chance(40) {
+		x := someXAttrs(n.f.rng.IntN(4))
+		set = vfs.SetAttr{XAttrs: &x}
+	}
+	if n.mem.App().SetAttr(p, set) != nil {
 		return
 	}
 	if v := n.seen(p); v != "" {
 		n.f.oracle.touched[value{p, v}] = true
 	}
-	n.f.logf("%s: chmod %s %o", n.id, p, mode)
+	n.f.logf("%s: chmod %s %v", n.id, p, set)
 	n.notice(p)
+}
+
+// someXAttrs are none, an attribute, an access list, or both.
+func someXAttrs(i int) farm.XAttrs {
+	list := []farm.XAttr{{Name: "user.note", Value: "kept"}, {Name: farm.XAttrACL, Value: "g=4,u:1000:alice=6"}}
+	x, err := farm.MakeXAttrs(list[i&1 : 1+i>>1])
+	if err != nil {
+		panic(err)
+	}
+	return x
 }
 
 func (n *node) remove(p farm.Path) {

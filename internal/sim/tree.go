@@ -18,9 +18,9 @@ func (n *node) tree() map[string]string {
 		}
 		switch st.Type {
 		case farm.Dir:
-			out[p.String()] = fmt.Sprintf("dir %o %d:%d", st.Mode, st.UID, st.GID)
+			out[p.String()] = fmt.Sprintf("dir %o %d:%d %v", st.Mode, st.UID, st.GID, n.xattrs(p))
 		default:
-			out[p.String()] = fmt.Sprintf("%s %o %d:%d %d %q", st.Type, st.Mode, st.UID, st.GID, st.MTime, n.seen(p))
+			out[p.String()] = fmt.Sprintf("%s %o %d:%d %d %q %v", st.Type, st.Mode, st.UID, st.GID, st.MTime, n.seen(p), n.xattrs(p))
 		}
 	}
 	return out
@@ -52,4 +52,13 @@ func (n *node) preservedContent(k install.Preserved) string {
 		return ""
 	}
 	return string(b)
+}
+
+// xattrs are the extended attributes of p.
+func (n *node) xattrs(p farm.Path) farm.XAttrs {
+	x, err := n.mem.XAttrs(p)
+	if err != nil {
+		panic(err)
+	}
+	return x
 }

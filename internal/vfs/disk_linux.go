@@ -32,15 +32,20 @@ type disk struct {
 	lock    int    // descriptor of the lock file; -1: not prepared
 	private uint64 // inode of the private area
 	folder  farm.FolderID
+	opt     Options
+	xattrs  bool // the file system has extended attributes
 }
 
-// Open opens the directory root as a folder's tree. The root itself may be reached through symbolic links.
-func Open(root string) (FS, error) {
+// Open is OpenWith the zero Options.
+func Open(root string) (FS, error) { return OpenWith(root, Options{}) }
+
+// OpenWith opens the directory root as a folder's tree. The root itself may be reached through symbolic links.
+func OpenWith(root string, opt Options) (FS, error) {
 	abs, err := filepath.Abs(root)
 	if err != nil {
 		return nil, farm.Errorf("open folder", root, farm.Invalid, "%w", err)
 	}
-	d := &disk{root: abs, lock: -1}
+	d := &disk{root: abs, lock: -1, opt: opt}
 	d.fd, err = unix.Open(abs, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fail("open folder", farm.Path{}, &os.PathError{Op: "open", Path: root, Err: err})
@@ -51,6 +56,7 @@ func Open(root string) (FS, error) {
 		return nil, fail("open folder", farm.Path{}, err)
 	}
 	d.dev = uint64(st.Dev)
+	d.probeXAttrs()
 	fd, err := unix.Openat2(d.fd, ".", &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: resolve})
 	if err != nil {
 		d.walks = true // ENOSYS before Linux 5.6; EPERM where a container's filter does not know the call
@@ -170,6 +176,7 @@ func (d *disk) stat(st *unix.Stat_t) Stat {
 	}
 	s.Racy = !d.fine && time.Now().UnixNano()-s.CTime < int64(RacyWindow)
 	s.Type, s.Other = typeOf(st.Mode)
+	s.bits, s.XAttrs = d.opt.bits(s.Type), d.xattrs && d.opt.any(s.Type)
 	return s
 }
 
@@ -254,9 +261,11 @@ func (d *disk) privateDir(p farm.Path) error {
 		return farm.Errorf("prepare", p.String(), farm.Denied, "belongs to user %d, not to the one that Tandem runs as", st.UID)
 	case st.Mode&0o7777 != 0o700:
 		mode := uint32(0o700)
-		return d.SetAttr(p, SetAttr{Mode: &mode})
+		if err := d.SetAttr(p, SetAttr{Mode: &mode}); err != nil {
+			return err
+		}
 	}
-	return nil
+	return d.dropACLs(p)
 }
 
 func (d *disk) flock() (int, error) {

@@ -16,7 +16,8 @@
 // between two system calls: on Linux every parent is resolved by one openat2 with RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS
 // and RESOLVE_NO_XDEV, and the last component is used relative to that descriptor. Descriptors of parents are not kept:
 // a kept one would still name a directory that was moved away, and resolving three levels costs 2 microseconds.
-// Setuid and setgid are never set.
+// Setuid and setgid are set only where Options say so, and never on a file whose owner could not be set. Attributes of
+// the private area's directories are none but a mode of 0700: what is prepared there inherits no access list.
 //
 // Elsewhere than on Linux the tree lies in an os.Root, which is confined too; that no link is followed inside the root
 // is checked there before each call and not by it, Exchange is three renames, and ownership is left alone.

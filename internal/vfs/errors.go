@@ -7,4 +7,5 @@ var (
 	errNotDir  = errors.New("is no directory")
 	errNotFile = errors.New("is no regular file")
 	errNotLink = errors.New("is no symbolic link")
+	errNotKept = errors.New("can't be kept here") // never leaves the package
 )

@@ -150,23 +150,6 @@ func writeAll(fd int, b []byte) (n int, err error) {
 	return n, nil
 }
 
-func (t *temp) SetAttr(set SetAttr) error {
-	if set.Owner != nil && !t.ownedBy(*set.Owner) {
-		if err := t.d.chown(set.Owner, func(uid, gid int) error { return unix.Fchown(t.fd, uid, gid) }); err != nil {
-			return fail("chown", t.p, err)
-		}
-	}
-	if set.Mode != nil {
-		if err := unix.Fchmod(t.fd, *set.Mode&farm.ModeBits); err != nil {
-			return fail("chmod", t.p, err)
-		}
-	}
-	if set.MTime != nil {
-		return fail("utimes", t.p, futimens(t.fd, times(*set.MTime)))
-	}
-	return nil
-}
-
 // ownedBy tells whether the file belongs to o already, as most do that root's daemon makes: to look costs less than to set.
 func (t *temp) ownedBy(o farm.Owner) bool {
 	var st unix.Stat_t

@@ -19,6 +19,9 @@ type MemConfig struct {
 	Users  map[string]uint32
 	Groups map[string]uint32
 	Bytes  int64 // size of the disk in bytes of content; 0: no limit
+
+	Options  Options
+	NoXAttrs bool // the file system has no extended attributes
 }
 
 // Mem is a tree in memory: the same behaviour as the real one, and it can crash. It is deterministic: inode numbers are
@@ -50,6 +53,7 @@ type node struct {
 	links        uint64
 	data         []byte
 	target       string
+	xattrs       farm.XAttrs
 	children     map[string]*node
 	writers      int
 }
@@ -217,6 +221,7 @@ func (m *Mem) stat(n *node) Stat {
 	if n.kind == farm.Symlink {
 		s.Mode |= 0o777
 	}
+	s.bits, s.XAttrs = m.cfg.Options.bits(s.Type), !m.cfg.NoXAttrs && m.cfg.Options.any(s.Type)
 	s.Racy = m.cfg.Now().UnixNano()-n.ctime < int64(RacyWindow)
 	return s
 }
@@ -244,18 +249,23 @@ func (m *Mem) set(op string, p farm.Path, n *node, set SetAttr, uid uint32) erro
 		return memErr(op, p, farm.Denied, fs.ErrPermission)
 	}
 	if o := set.Owner; o != nil && uid == 0 {
-		n.uid, n.gid = o.UID, o.GID
-		if v, ok := m.cfg.Users[o.User]; ok {
-			n.uid = v
-		}
-		if v, ok := m.cfg.Groups[o.Group]; ok {
-			n.gid = v
+		n.uid, n.gid = memNames{m}.ids(*o)
+		if n.kind == farm.File {
+			n.mode &^= farm.SpecialBits // as chown does
 		}
 	}
+	if set.XAttrs != nil {
+		m.setXAttrs(n, *set.XAttrs)
+	}
 	if set.Mode != nil && n.kind != farm.Symlink {
-		mode := *set.Mode & farm.ModeBits
+		mode := *set.Mode & m.cfg.Options.bits(n.kind)
 		if n.kind == farm.Dir {
 			mode |= n.mode & 0o2000
+		} else if set.Owner != nil && uid != 0 && (memNames{m}.other(*set.Owner, n)) {
+			mode &^= farm.SpecialBits
+		}
+		if set.XAttrs != nil && m.cfg.NoXAttrs {
+			mode = withoutACL(mode, *set.XAttrs)
 		}
 		n.mode = mode
 	}

@@ -143,64 +143,6 @@ func (d *disk) Symlink(target string, p farm.Path) error {
 	return fail("symlink", p, unix.Symlinkat(target, at.fd, at.name))
 }
 
-func (d *disk) SetAttr(p farm.Path, set SetAttr) error {
-	fd, err := d.open(p, unix.O_PATH)
-	if err != nil {
-		return fail("setattr", p, err)
-	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return fail("setattr", p, err)
-	}
-	if set.Ino != 0 && set.Ino != st.Ino {
-		return farm.Errorf("setattr", p.String(), farm.Conflict, "another inode is there now")
-	}
-	if set.Owner != nil {
-		err := d.chown(set.Owner, func(uid, gid int) error { return unix.Fchownat(fd, "", uid, gid, unix.AT_EMPTY_PATH) })
-		if err != nil {
-			return fail("chown", p, err)
-		}
-	}
-	if set.Mode != nil && st.Mode&unix.S_IFMT != unix.S_IFLNK {
-		mode := *set.Mode & farm.ModeBits
-		if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-			mode |= st.Mode & unix.S_ISGID
-		}
-		err := unix.Fchmodat(fd, "", mode, unix.AT_EMPTY_PATH)
-		if err == unix.EOPNOTSUPP || err == unix.ENOSYS || err == unix.EINVAL { // before Linux 6.6
-			err = unix.Chmod(procFD(fd), mode)
-		}
-		if err != nil {
-			return fail("chmod", p, err)
-		}
-	}
-	if set.MTime != nil {
-		ts := times(*set.MTime)
-		err := unix.UtimesNanoAt(fd, "", ts, unix.AT_EMPTY_PATH)
-		if err == unix.EINVAL || err == unix.ENOENT { // before Linux 5.8
-			err = unix.UtimesNanoAt(unix.AT_FDCWD, procFD(fd), ts, 0)
-		}
-		if err != nil {
-			return fail("utimes", p, err)
-		}
-	}
-	return nil
-}
-
-// chown sets what it has the right to and leaves the rest.
-func (d *disk) chown(o *farm.Owner, set func(uid, gid int) error) error {
-	uid, gid := d.names.ids(*o)
-	err := set(int(uid), int(gid))
-	if err == unix.EPERM || err == unix.EINVAL { // not root; not mapped in this user namespace
-		err = set(-1, int(gid))
-	}
-	if err == unix.EPERM || err == unix.EINVAL {
-		return nil
-	}
-	return err
-}
-
 func times(mtime int64) []unix.Timespec {
 	return []unix.Timespec{{Nsec: unix.UTIME_OMIT}, unix.NsecToTimespec(mtime)}
 }

@@ -28,8 +28,11 @@ type portable struct {
 	folder farm.FolderID
 }
 
-// Open opens the directory root as a folder's tree.
-func Open(root string) (FS, error) {
+// Open is OpenWith the zero Options.
+func Open(root string) (FS, error) { return OpenWith(root, Options{}) }
+
+// OpenWith opens the directory root as a folder's tree. Extended attributes and special bits are not to be had here.
+func OpenWith(root string, _ Options) (FS, error) {
 	abs, err := filepath.Abs(root)
 	if err != nil {
 		return nil, farm.Errorf("open folder", root, farm.Invalid, "%w", err)
@@ -260,7 +263,11 @@ func (d *portable) SetAttr(p farm.Path, set SetAttr) error {
 		_ = d.root.Lchown(name, int(uid), int(gid)) // without the right to, it is left
 	}
 	if set.Mode != nil {
-		if err := d.root.Chmod(name, fileMode(*set.Mode)); err != nil {
+		mode := *set.Mode
+		if set.XAttrs != nil {
+			mode = withoutACL(mode, *set.XAttrs)
+		}
+		if err := d.root.Chmod(name, fileMode(mode)); err != nil {
 			return fail("chmod", p, err)
 		}
 	}
@@ -268,6 +275,12 @@ func (d *portable) SetAttr(p farm.Path, set SetAttr) error {
 		return fail("utimes", p, d.root.Chtimes(name, time.Time{}, time.Unix(0, *set.MTime)))
 	}
 	return nil
+}
+
+// XAttrs is FS.XAttrs: none are represented here.
+func (d *portable) XAttrs(p farm.Path) (farm.XAttrs, error) {
+	_, err := d.Lstat(p)
+	return farm.XAttrs{}, err
 }
 
 // RenameNoReplace looks first: somebody who takes the name between the look and the rename is replaced.

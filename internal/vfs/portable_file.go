@@ -39,6 +39,9 @@ func (f *portableFile) Stat() (Stat, error) {
 	return f.d.stat(fi), nil
 }
 
+// XAttrs is File.XAttrs: none are represented here.
+func (f *portableFile) XAttrs() (farm.XAttrs, error) { return farm.XAttrs{}, nil }
+
 func (f *portableFile) Writers() bool { return false }
 
 // portableTemp has a name in the staging directory until it is linked.

@@ -57,7 +57,12 @@ type FS interface {
 	Mkdir(p farm.Path, mode uint32) error // exactly mode, whatever the umask
 	Symlink(target string, p farm.Path) error
 
-	// SetAttr sets mode (not of symlinks), owner and modification time, nanoseconds since 1970, without following p.
+	// XAttrs are the extended attributes of p, without following it, as far as they belong to the tree (Options). On a
+	// file system that has none there are none.
+	XAttrs(p farm.Path) (farm.XAttrs, error)
+
+	// SetAttr sets mode (not of symlinks), owner, extended attributes and modification time, nanoseconds since 1970,
+	// without following p.
 	SetAttr(p farm.Path, set SetAttr) error
 
 	RenameNoReplace(from, to farm.Path) error // Exists if to is taken
@@ -82,16 +87,21 @@ type Stat struct {
 	Owner farm.Owner
 	Links uint64
 	farm.Fingerprint
+
+	XAttrs bool   // it may have extended attributes of the tree
+	bits   uint32 // mode bits of the tree; 0: farm.ModeBits
 }
 
-// Attr is what the stat says of the attributes that are replicated; digest and target are not in a stat.
+// Attr is what the stat says of the attributes that are replicated; digest, target and
+// extended attributes are not in a stat.
 func (s Stat) Attr() farm.Attr {
 	a := farm.Attr{Type: s.Type, Owner: s.Owner}
+	bits := max(s.bits, farm.ModeBits)
 	switch s.Type {
 	case farm.File:
-		a.Mode, a.MTime, a.Size = s.Mode&farm.ModeBits, s.MTime, s.Size
+		a.Mode, a.MTime, a.Size = s.Mode&bits, s.MTime, s.Size
 	case farm.Dir:
-		a.Mode = s.Mode & farm.ModeBits
+		a.Mode = s.Mode & bits
 	case farm.Symlink:
 		a.MTime = s.MTime
 	default:
@@ -109,8 +119,14 @@ type DirEntry struct {
 // SetAttr lists what to set; nil leaves it as it is.
 type SetAttr struct {
 	Ino   uint64      // not 0: only if the path still leads to this inode, otherwise Conflict
-	Mode  *uint32     // of farm.ModeBits; a setgid bit that a directory already has stays
+	Mode  *uint32     // bits of the tree (Options); a setgid bit that a directory already has stays
 	Owner *farm.Owner // by name where the system knows it, else by id; without the right to, it is left and no error
+
+	// XAttrs are all that the path shall have of those that belong to the tree. What the system can't represent or
+	// forbids is left out and no error; if that is an access list, the mode gives nobody more than the list did: Mode
+	// comes along.
+	XAttrs *farm.XAttrs
+
 	MTime *int64
 }
 
@@ -120,6 +136,7 @@ type File interface {
 	io.ReaderAt
 	io.Closer
 	Stat() (Stat, error)
+	XAttrs() (farm.XAttrs, error) // as FS.XAttrs
 	// Writers tells whether any process has the file open for writing (F_SETLEASE). Unknown is false.
 	Writers() bool
 }
@@ -132,6 +149,7 @@ type Temp interface {
 	io.Closer // discards it unless it was linked
 	SetAttr(SetAttr) error
 	Stat() (Stat, error)
+	XAttrs() (farm.XAttrs, error) // as FS.XAttrs
 	// Link gives it a name; Exists if the name is taken. The name, when it appears, shows the complete file, which
 	// nobody has open for writing.
 	Link(p farm.Path) error

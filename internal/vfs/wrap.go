@@ -108,6 +108,11 @@ func (w *wrapped) Readlink(p farm.Path) (target string, err error) {
 	return target, err
 }
 
+func (w *wrapped) XAttrs(p farm.Path) (x farm.XAttrs, err error) {
+	err = w.hook.call(Op{Name: "xattrs", Path: p}, func() (err error) { x, err = w.FS.XAttrs(p); return err })
+	return x, err
+}
+
 func (w *wrapped) Open(p farm.Path) (f File, err error) {
 	err = w.hook.call(Op{Name: "open", Path: p}, func() (err error) { f, err = w.FS.Open(p); return err })
 	if err != nil {
@@ -161,6 +166,9 @@ func (set SetAttr) String() string {
 	if set.Mode != nil {
 		s = fmt.Appendf(s, " mode=%04o", *set.Mode)
 	}
+	if set.XAttrs != nil {
+		s = fmt.Appendf(s, " xattrs=%s", set.XAttrs)
+	}
 	if set.MTime != nil {
 		s = fmt.Appendf(s, " mtime=%d", *set.MTime)
 	}
@@ -213,6 +221,11 @@ func (f *wrappedFile) Stat() (st Stat, err error) {
 	return st, err
 }
 
+func (f *wrappedFile) XAttrs() (x farm.XAttrs, err error) {
+	err = f.hook.call(Op{Name: "file.xattrs", Path: f.p}, func() (err error) { x, err = f.File.XAttrs(); return err })
+	return x, err
+}
+
 func (f *wrappedFile) Writers() (is bool) {
 	_ = f.hook.call(Op{Name: "file.writers", Path: f.p}, func() error { is = f.File.Writers(); return nil })
 	return is
@@ -244,6 +257,11 @@ func (t *wrappedTemp) SetAttr(set SetAttr) error {
 func (t *wrappedTemp) Stat() (st Stat, err error) {
 	err = t.hook.call(Op{Name: "temp.stat"}, func() (err error) { st, err = t.Temp.Stat(); return err })
 	return st, err
+}
+
+func (t *wrappedTemp) XAttrs() (x farm.XAttrs, err error) {
+	err = t.hook.call(Op{Name: "temp.xattrs"}, func() (err error) { x, err = t.Temp.XAttrs(); return err })
+	return x, err
 }
 
 func (t *wrappedTemp) Link(p farm.Path) error {
