@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -45,6 +47,28 @@ func printFolders(u *ui, indent string, folders []control.Folder) {
 		t.add(text(f.ID), state, sync, text(grouped(f.Entries)), text(size(f.Bytes)), text(grouped(f.Waiting)), text(backlog(f)), text(f.Watch), text(f.Path))
 	}
 	t.print(u, indent)
+	for _, f := range folders {
+		if s := unkept(f.Unkept); s != "" {
+			u.line("%s%s: %s", indent, f.ID, s)
+		}
+	}
+}
+
+// unkept says what of a folder is not, or not wholly, replicated on this member.
+func unkept(counts map[string]int64) string {
+	texts := map[string]string{
+		"hard link": "with several names, replicated as files of their own", "fifo": "not replicated", "socket": "not replicated",
+		"device": "not replicated", "mount": "not replicated",
+	}
+	var s []string
+	for _, kind := range slices.Sorted(maps.Keys(counts)) {
+		how := texts[kind]
+		if how == "" {
+			how = "can't be kept here"
+		}
+		s = append(s, fmt.Sprintf("%s %s (%s)", grouped(counts[kind]), kind, how))
+	}
+	return strings.Join(s, ", ")
 }
 
 // backlog says what the others lack.

@@ -93,6 +93,11 @@ type Folder struct {
 	Peers   []FolderPeer  `json:"peers"`
 
 	Preserved PreservedUsage `json:"preserved"` // kept here outside the tree
+
+	// Unkept counts by kind what the last whole scan saw and what is not, or not wholly, replicated here: "fifo", "socket",
+	// "device", "mount"; "hard link" for files of several names; "mode", "owner", "xattrs", "mtime" of paths whose
+	// value in the farm can't be represented on this member.
+	Unkept map[string]int64 `json:"unkept,omitempty"`
 }
 
 // FolderPeer is another member that holds the folder.

@@ -34,6 +34,7 @@ const (
 	EventFileDropped   EventID = "file.dropped"   // a preserved file was removed to make room for newer ones
 
 	EventFolderOverflow  EventID = "folder.overflow"  // notifications were lost; a scan follows
+	EventFolderUnkept    EventID = "folder.unkept"    // something of the tree can't be represented here, or is not replicated
 	EventFolderUnwatched EventID = "folder.unwatched" // watches ran out; a part of the folder is polled
 	EventFolderHalted    EventID = "folder.halted"    // the root is gone or not the one expected; nothing is done
 	EventFolderEpoch     EventID = "folder.epoch"     // the index was new, lost or set back

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -47,6 +48,8 @@ type folder struct {
 	stop    context.CancelFunc
 	done    chan struct{}
 
+	unkept     atomic.Pointer[map[string]int64] // as of the last whole scan
+	sink       farm.Sink
 	introduced map[farm.MemberID]bool // linked members that the runner has been told of at its beginning
 	err        error                  // why it stopped, after done
 }
@@ -54,7 +57,7 @@ type folder struct {
 // openFolder opens all that the folder stands on. Seeding: others hold it, and what is on disk here is not trusted if
 // the index is new.
 func (m *Member) openFolder(spec folderSpec, seeding bool) (_ *folder, err error) {
-	f := &folder{spec: spec, noticed: make(chan replica.Noticed), done: make(chan struct{}), introduced: map[farm.MemberID]bool{}}
+	f := &folder{spec: spec, noticed: make(chan replica.Noticed), done: make(chan struct{}), introduced: map[farm.MemberID]bool{}, sink: m.sink}
 	defer func() {
 		if err != nil {
 			f.close()
@@ -108,7 +111,7 @@ func (m *Member) openFolder(spec folderSpec, seeding bool) (_ *folder, err error
 		Machine:   replica.Config{Folder: spec.id, Meta: meta, Seeding: fresh && seeding, Excluded: f.scanner.Excluded, Finished: f.keeper.Finished()},
 		Log:       logPort{f.index},
 		Watcher:   f,
-		Scanner:   scanPort{f.scanner},
+		Scanner:   scanPort{f},
 		Installer: installPort{f.keeper, f.fs},
 		Transport: transport{m, spec.id},
 		Audit:     spec.audit,
@@ -244,13 +247,21 @@ func (l logPort) Commit(put []farm.Record, drop []farm.Path, meta *farm.Meta) er
 }
 
 // scanPort adapts the scanner to the runner.
-type scanPort struct{ *scan.Scanner }
+type scanPort struct{ f *folder }
 
 func (s scanPort) Walk(ctx context.Context, dir farm.Path, deep bool, log replica.Log, report func(farm.Path) error) error {
 	if !deep {
-		return s.List(ctx, dir, log, report)
+		return s.f.scanner.List(ctx, dir, log, report)
 	}
-	return s.Scanner.Walk(ctx, dir, log, report)
+	err := s.f.scanner.Walk(ctx, dir, log, report)
+	if dir.IsRoot() && ctx.Err() == nil {
+		err = errors.Join(err, s.f.countUnkept(log))
+	}
+	return err
+}
+
+func (s scanPort) Examine(ctx context.Context, p farm.Path, prior farm.Disk) (farm.Observation, error) {
+	return s.f.scanner.Examine(ctx, p, prior)
 }
 
 // installPort adapts the keeper to the runner.

@@ -91,6 +91,7 @@ func (m *Member) oneFolder(f *folder) control.Folder {
 	cf := control.Folder{
 		ID: f.spec.id, Path: f.spec.root, State: control.FolderLive, Watch: string(mode), Entries: entries, Bytes: bytes,
 		Waiting: s.Waiting, Applied: s.Applied, Durable: s.Durable, Peers: []control.FolderPeer{},
+		Unkept: f.Unkept(),
 	}
 	if u := f.keeper.PreservedUsage(); u.Files > 0 {
 		cf.Preserved = control.PreservedUsage{Files: u.Files, Bytes: u.Bytes, Conflicts: u.Conflicts, Oldest: &u.Oldest}

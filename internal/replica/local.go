@@ -51,9 +51,15 @@ func (m *Machine) observed(in Observed) {
 			m.passBarriers(in.Path)
 			return
 		case farm.Unsupported: // neither file, directory nor symlink: for the farm, nothing is there
-			m.raise(farm.EventFileBlocked, farm.Warning, in.Path, "not replicated: "+in.Err.Error(), "", nil)
+			m.tellSpecial(in.Path, specialKind(in.Err), in.Err)
 			seen = farm.Observation{Path: in.Path}
 		default:
+			if kind := specialKind(in.Err); kind != "" { // a mount hides what is there, and changes nothing of it
+				m.tellSpecial(in.Path, kind, in.Err)
+				r, _ := m.db.Get(in.Path)
+				seen = farm.Observation{Path: in.Path, Attr: r.Disk.Attr, Stat: r.Disk.Stat, Unchanged: true}
+				break
+			}
 			if w.tries == 2 {
 				m.raise(farm.EventFileBlocked, farm.Fault, in.Path, "can't be read: "+in.Err.Error(), "", nil)
 			}

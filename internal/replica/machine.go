@@ -43,6 +43,9 @@ type Machine struct {
 	peers    map[farm.MemberID]*peer
 	holders  []farm.MemberID
 
+	specials map[farm.Path]string // what was told of as not replicated
+	unkept   map[string]bool      // kinds of attributes that were told of as not represented here
+
 	syncing   bool
 	badSync   bool // the last one failed
 	lastSync  time.Time
@@ -93,6 +96,8 @@ func New(cfg Config, db Catalogue) *Machine {
 		early:    map[farm.Actor]map[farm.Seq]bool{},
 		peers:    map[farm.MemberID]*peer{},
 		walks:    map[int]bool{},
+		specials: map[farm.Path]string{},
+		unkept:   map[string]bool{},
 	}
 	m.first = farm.Position{Actor: cfg.Meta.Actor, Seq: cfg.Meta.Seq}
 	m.clock.Observe(cfg.Meta.Clock)

@@ -188,6 +188,7 @@ func errText(in farm.Installed) string {
 func (m *Machine) done(w *work, in farm.Installed) {
 	r, _ := m.db.Get(in.Plan.Path)
 	r.Disk, r.Intent = *r.Intent, nil
+	m.tellUnkept(r.Path, in.Plan.Want, in.Attr)
 	r.Disk.Attr, r.Disk.Stat = in.Attr, in.Stat
 	m.db.Put(r)
 	if w.tries > 3 {

@@ -81,7 +81,7 @@ func (s *Scanner) look(ctx context.Context, p farm.Path, prior farm.Disk) (farm.
 	case farm.File:
 		o.Stat, err = s.read(ctx, p, st, &o)
 	default:
-		err = farm.Errorf("scan", p.String(), farm.Unsupported, "it is a %s, which is not replicated", st.Other)
+		err = &farm.Error{Op: "scan", Path: p.String(), Kind: farm.Unsupported, Err: special(st.Other)}
 	}
 	return o, err
 }
@@ -137,8 +137,7 @@ func (s *Scanner) inTheWay(p farm.Path) (farm.Observation, error) {
 			return farm.Observation{}, err
 		}
 	}
-	return farm.Observation{}, farm.Errorf("scan", p.String(), farm.Conflict,
-		"another file system is mounted there, which is not replicated")
+	return farm.Observation{}, &farm.Error{Op: "scan", Path: p.String(), Kind: farm.Conflict, Err: special(mount)}
 }
 
 // target reads a symlink and makes sure that it is the one that st describes.

@@ -3,6 +3,7 @@ package scan
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tandem/internal/farm"
@@ -43,6 +44,7 @@ type Scanner struct {
 	progress func(Progress)
 	log      *slog.Logger
 	buffers  sync.Pool // of *[readBytes]byte
+	seen     atomic.Pointer[map[string]int64]
 }
 
 // New returns a Scanner of the folder fs.

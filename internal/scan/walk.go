@@ -46,7 +46,7 @@ func (s *Scanner) compare(ctx context.Context, dir farm.Path, deep bool, cat Cat
 	if s.Excluded(dir) {
 		return nil
 	}
-	w := &walk{Scanner: s, cat: cat, deep: deep}
+	w := &walk{Scanner: s, cat: cat, deep: deep, seen: map[string]int64{}}
 	w.report = func(p farm.Path) error {
 		w.count.Reported++
 		return report(p)
@@ -69,6 +69,9 @@ func (s *Scanner) compare(ctx context.Context, dir farm.Path, deep bool, cat Cat
 		w.count.Dirs++
 		s.progress(w.count)
 	}
+	if deep && dir.IsRoot() {
+		s.seen.Store(&w.seen)
+	}
 	return errors.Join(w.failed...)
 }
 
@@ -80,6 +83,7 @@ type walk struct {
 	report func(farm.Path) error
 	count  Progress
 	failed []error // directories that could not be read
+	seen   map[string]int64
 }
 
 // directory compares one directory and returns the directories in it.
@@ -127,6 +131,7 @@ func (w *walk) skips(child farm.Path) bool { return child.Private() || w.exclude
 func (w *walk) entry(p farm.Path, prior farm.Disk) (isDir bool, err error) {
 	w.count.Entries++
 	st, err := w.fs.Lstat(p)
+	w.special(st, err)
 	switch {
 	case farm.KindOf(err) == farm.Unavailable:
 		return false, err

@@ -1,0 +1,47 @@
+package member
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"tandem/internal/farm"
+	"tandem/internal/replica"
+)
+
+// countUnkept counts, after a walk of the whole folder, what is not, or not wholly, replicated here, and tells once of
+// each kind that has come up.
+func (f *folder) countUnkept(log replica.Log) error {
+	counts := f.scanner.Seen()
+	if counts == nil {
+		counts = map[string]int64{}
+	}
+	for r, err := range log.All(farm.Path{}) {
+		if err != nil {
+			return err
+		}
+		for _, what := range replica.Unkept(r) {
+			counts[what]++
+		}
+	}
+	last := f.unkept.Swap(&counts)
+	for _, kind := range slices.Sorted(maps.Keys(counts)) {
+		if last != nil && (*last)[kind] > 0 {
+			continue
+		}
+		f.sink(farm.Event{ID: farm.EventFolderUnkept, Severity: farm.Warning, Folder: f.spec.id, Subject: string(f.spec.id),
+			Message: fmt.Sprintf("the whole scan found %d of kind %q, which can't be replicated as they are", counts[kind], kind),
+			Next:    "see tandem folder list",
+			Fields:  map[string]string{"kind": kind, "count": strconv.FormatInt(counts[kind], 10)}})
+	}
+	return nil
+}
+
+// Unkept is what the last whole scan found that is not, or not wholly, replicated here.
+func (f *folder) Unkept() map[string]int64 {
+	if p := f.unkept.Load(); p != nil && len(*p) > 0 {
+		return maps.Clone(*p)
+	}
+	return nil
+}
