@@ -200,9 +200,14 @@ func (t *temp) CopyFrom(f File) (int64, error) {
 	if !ok {
 		return copyAll(t, f)
 	}
-	if end, err := unix.Seek(t.fd, 0, io.SeekEnd); err == nil && end == 0 && unix.IoctlFileClone(t.fd, src.fd) == nil {
+	end, err := unix.Seek(t.fd, 0, io.SeekEnd)
+	if err == nil && end == 0 && unix.IoctlFileClone(t.fd, src.fd) == nil {
 		n, err := unix.Seek(t.fd, 0, io.SeekEnd)
 		return n, fail("copy", src.p, err)
+	}
+	var st unix.Stat_t
+	if err == nil && unix.Fstat(src.fd, &st) == nil && st.Blocks*statBlockBytes < st.Size {
+		return t.copySparse(src, end, st.Size)
 	}
 	var off int64
 	for {

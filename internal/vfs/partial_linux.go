@@ -17,6 +17,9 @@ func (d *disk) Partial(p farm.Path) (Temp, error) {
 	if err == nil && st.Type != farm.File {
 		err = fail("open partial", p, errNotFile)
 	}
+	if err == nil && d.xattrs { // an earlier life may have got as far as to give it some
+		_, err = d.setAttributes(inode{fd, false}, farm.File, st.Mode, st.Mode, farm.XAttrs{})
+	}
 	if err != nil {
 		unix.Close(fd)
 		return nil, err

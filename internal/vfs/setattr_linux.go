@@ -95,22 +95,19 @@ func (d *disk) setAttributes(i inode, t farm.Type, was, mode uint32, want farm.X
 	if err != nil {
 		return false, err
 	}
-	listed = true
 	for name, value := range want.All() {
-		if old, ok := is.Get(name); ok && old == value && name != farm.XAttrACL {
+		if old, ok := is.Get(name); ok && old == value || name == farm.XAttrACL {
 			continue
 		}
-		raw := []byte(value)
-		if name == farm.XAttrACL || name == farm.XAttrDefaultACL {
-			if raw, err = d.aclBytes(value, name == farm.XAttrACL, mode); err != nil {
-				return false, err
-			}
+		if err := d.putAttribute(i, name, value, mode); err != nil && err != errNotKept {
+			return false, err
 		}
-		err := d.allowed(i.put(name, raw))
-		if err == errNotKept && name == farm.XAttrACL {
+	}
+	listed = true
+	if value, ok := want.Get(farm.XAttrACL); ok { // last: with it comes the mode, which may forbid the others
+		if err := d.putAttribute(i, farm.XAttrACL, value, mode); err == errNotKept {
 			listed = false
-		}
-		if err != nil && err != errNotKept {
+		} else if err != nil {
 			return false, err
 		}
 	}
@@ -128,6 +125,17 @@ func (d *disk) setAttributes(i inode, t farm.Type, was, mode uint32, want farm.X
 		}
 	}
 	return listed, nil
+}
+
+func (d *disk) putAttribute(i inode, name, value string, mode uint32) error {
+	raw := []byte(value)
+	if name == farm.XAttrACL || name == farm.XAttrDefaultACL {
+		var err error
+		if raw, err = d.aclBytes(value, name == farm.XAttrACL, mode); err != nil {
+			return err
+		}
+	}
+	return d.allowed(i.put(name, raw))
 }
 
 // roomBytes is the free space above which "no space" of an attribute means that the inode has no more room for it.
