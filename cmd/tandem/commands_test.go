@@ -56,6 +56,13 @@ func (d *daemon) Invite(_ context.Context, req control.InviteRequest) (control.I
 	return control.Invite{Token: "t0ken", Name: req.Name, Roles: req.Roles, Expires: time.Unix(1_800_000_000, 0)}, nil
 }
 
+func (d *daemon) PauseMember(_ context.Context, name farm.MemberID, _ bool) error {
+	if name != "web2" {
+		return farm.Errorf("pause member", string(name), farm.NotFound, "there is no such member")
+	}
+	return nil
+}
+
 func (d *daemon) RemoveMember(_ context.Context, name farm.MemberID) error {
 	d.removed = name
 	if name != "web2" {
@@ -114,6 +121,9 @@ func TestCommandsWithADaemon(t *testing.T) {
 		{"member list", 0, "web2    node        up        0.41 ms", ""},
 		{"member list --json", 0, `"name": "web2"`, ""},
 		{"member remove web2", 0, "", "tandem: member web2 is removed\n"},
+		{"member pause web2", 0, "", "tandem: member web2 is paused\n"},
+		{"member resume web2", 0, "", "tandem: member web2 is resumed\n"},
+		{"member pause web9", 3, "", "tandem: pause member web9: there is no such member\n"},
 		{"member remove web9", 3, "", "tandem: remove member web9: there is no such member\n"},
 		{"folder list", 0, "uploads  Live   yes      12,345", ""},
 		{"folder list --json", 0, `"in_sync": true`, ""},

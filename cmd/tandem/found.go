@@ -188,7 +188,7 @@ and is then seeded again.`,
 			return nil
 		},
 	}
-	return a.group("member", "list and remove members", "tandem member list", list, remove)
+	return a.group("member", "list, pause and remove members", "tandem member list", list, a.memberPause(true), a.memberPause(false), remove)
 }
 
 // paths are the places as package member takes them.

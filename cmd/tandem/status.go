@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tandem/internal/config"
 	"tandem/internal/control"
 )
 
@@ -91,6 +92,12 @@ func printMembers(u *ui, indent string, members []control.Member, now time.Time)
 		}
 		if m.Draining {
 			link.text += ", draining"
+		}
+		if m.Paused {
+			link.text, link.tone = link.text+", paused", warn
+		}
+		if m.Limit > 0 {
+			link.text += ", at most " + config.Rate(m.Limit).String()
 		}
 		if m.Protocol > 0 {
 			protocol = strconv.FormatUint(uint64(m.Protocol), 10)

@@ -124,6 +124,18 @@ func (d *decoder) value(n *node, v reflect.Value, path string, f field) {
 			d.set(n, path, err, func() { *x = got })
 		}
 		return
+	case *Rate:
+		if d.is(n, unstable.String, path, "a rate in quotes, such as \"20 Mbit/s\"") {
+			got, err := ParseRate(n.text)
+			d.set(n, path, err, func() { *x = got })
+		}
+		return
+	case *Hours:
+		if d.is(n, unstable.String, path, "a text in quotes, such as \"mon-fri 08:00-18:00 5 Mbit/s\"") {
+			got, err := ParseHours(n.text)
+			d.set(n, path, err, func() { *x = got })
+		}
+		return
 	case *Size:
 		if d.is(n, unstable.String, path, "a size in quotes, such as \"1GiB\"") {
 			got, err := ParseSize(n.text)

@@ -78,6 +78,8 @@ func typeName(t reflect.Type, f field) string {
 		return "duration"
 	case t == reflect.TypeFor[Size]():
 		return "size"
+	case t == reflect.TypeFor[Rate]():
+		return "rate"
 	case t == reflect.TypeFor[[]farm.Role]() || t.Kind() == reflect.Slice && !f.orOne:
 		return "list of texts"
 	case t.Kind() == reflect.Slice:

@@ -34,13 +34,16 @@ type Farm struct {
 
 // Member is a table [member.NAME].
 type Member struct {
-	Name    farm.MemberID     `toml:"-"`
-	Address string            `toml:"address,required" doc:"host and port at which the other members reach it; the port is 7443 unless its member.toml says otherwise" example:"\"192.0.2.11:7443\""`
-	Roles   []farm.Role       `toml:"roles" default:"[\"node\"]" values:"node|edge" doc:"what it does: a node holds the folders and serves the sites, an edge takes visitors and balances them over the nodes"`
-	Key     string            `toml:"key,required" doc:"fingerprint of its key; remove the table or change the key to revoke the member" example:"\"sha256:4f0c...\""`
-	Weight  int               `toml:"weight" default:"1" min:"1" max:"1000" doc:"its share of visitors, relative to the other nodes"`
-	Links   []farm.MemberID   `toml:"links" doc:"members with which it holds a session; without this key all. Changes travel through members where two are not linked, see topology.md" example:"[\"hub\"]"`
-	Labels  map[string]string `toml:"labels" doc:"values of your own, for {member.label.NAME} in site files" example:"{ rack = \"a\" }"`
+	Name        farm.MemberID     `toml:"-"`
+	Address     string            `toml:"address,required" doc:"host and port at which the other members reach it; the port is 7443 unless its member.toml says otherwise" example:"\"192.0.2.11:7443\""`
+	Roles       []farm.Role       `toml:"roles" default:"[\"node\"]" values:"node|edge" doc:"what it does: a node holds the folders and serves the sites, an edge takes visitors and balances them over the nodes"`
+	Key         string            `toml:"key,required" doc:"fingerprint of its key; remove the table or change the key to revoke the member" example:"\"sha256:4f0c...\""`
+	Weight      int               `toml:"weight" default:"1" min:"1" max:"1000" doc:"its share of visitors, relative to the other nodes"`
+	Links       []farm.MemberID   `toml:"links" doc:"members with which it holds a session; without this key all. Changes travel through members where two are not linked, see topology.md" example:"[\"hub\"]"`
+	Bandwidth   Rate              `toml:"bandwidth" default:"\"unlimited\"" doc:"the most that is sent to it by each of the others, and by it to each of them; small changes go first" example:"\"20 Mbit/s\""`
+	BandwidthAt []Hours           `toml:"bandwidth_at,orone" doc:"other limits at times of the week, in the sender's time zone; the first that fits counts" example:"[\"mon-fri 08:00-18:00 5 Mbit/s\"]"`
+	Paused      bool              `toml:"paused" default:"false" doc:"it gets no changes of the folders and gives none until this is taken out; sites are served on, and the configuration still reaches it (tandem member pause)"`
+	Labels      map[string]string `toml:"labels" doc:"values of your own, for {member.label.NAME} in site files" example:"{ rack = \"a\" }"`
 }
 
 // Host is the address without its port.

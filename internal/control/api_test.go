@@ -29,6 +29,7 @@ type fakeBackend struct {
 	files   Files
 	message string
 	removed farm.MemberID
+	paused  map[farm.MemberID]bool
 	invited InviteRequest
 	query   ConflictQuery
 	diff    DiffRequest
@@ -57,6 +58,11 @@ func (b *fakeBackend) Probe(_ context.Context, _ farm.FolderID, _ ProbeRequest, 
 func (b *fakeBackend) Invite(_ context.Context, req InviteRequest) (Invite, error) {
 	b.invited = req
 	return Invite{Token: "t0ken", Roles: req.Roles}, b.err
+}
+
+func (b *fakeBackend) PauseMember(_ context.Context, name farm.MemberID, on bool) error {
+	b.paused = map[farm.MemberID]bool{name: on}
+	return nil
 }
 
 func (b *fakeBackend) RemoveMember(_ context.Context, name farm.MemberID) error {
@@ -134,6 +140,12 @@ func TestCallsAndAnswers(t *testing.T) {
 	want := InviteRequest{Name: "web3", Roles: []farm.Role{farm.RoleNode, farm.RoleEdge}, TTLSec: 60}
 	if inv, err := c.Invite(ctx, want); err != nil || inv.Token != "t0ken" || !reflect.DeepEqual(b.invited, want) {
 		t.Errorf("invite gives %+v for %+v; err %v", inv, b.invited, err)
+	}
+	if err := c.PauseMember(ctx, "web2", true); err != nil || !b.paused["web2"] {
+		t.Errorf("pause: %v, %v", err, b.paused)
+	}
+	if err := c.PauseMember(ctx, "web3", false); err != nil || len(b.paused) != 1 || b.paused["web3"] {
+		t.Errorf("resume: %v, %v", err, b.paused)
 	}
 	if err := c.RemoveMember(ctx, "web2"); err != nil || b.removed != "web2" {
 		t.Errorf("removed %q; err %v", b.removed, err)

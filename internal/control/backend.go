@@ -43,6 +43,8 @@ type Roster interface {
 	Invite(ctx context.Context, req InviteRequest) (Invite, error)
 	// RemoveMember revokes the member: a new revision without it. NotFound if there is none of that name.
 	RemoveMember(ctx context.Context, name farm.MemberID) error
+	// PauseMember lets the member get and give no changes of folders, or lets it again: a new revision that says so.
+	PauseMember(ctx context.Context, name farm.MemberID, on bool) error
 }
 
 // Preserver looks after what was kept outside the folders' trees, here and on the linked members.

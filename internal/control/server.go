@@ -96,6 +96,8 @@ func (s *Server) Handler() http.Handler {
 	handle("POST /v1/invites", s.invite)
 	handle("GET /v1/members", s.members)
 	handle("DELETE /v1/members/{name}", s.removeMember)
+	handle("POST /v1/members/{name}/pause", s.pauseMember(true))
+	handle("POST /v1/members/{name}/resume", s.pauseMember(false))
 	mux.Handle("GET /v1/metrics", metricsHandler(s.opt.Backend, s.opt.Journal, s.opt.Log))
 	return mux
 }

@@ -64,7 +64,9 @@ type Member struct {
 	Version   string        `json:"version,omitempty"`   // of its program, when it was ever linked
 	Protocol  uint32        `json:"protocol,omitempty"`  // that is spoken with it, while it is linked
 	Draining  bool          `json:"draining,omitempty"`
-	Reason    string        `json:"reason,omitempty"` // why the link is down
+	Paused    bool          `json:"paused,omitempty"`      // it gets no changes of folders and gives none
+	Limit     int64         `json:"limit_bytes,omitempty"` // that this member sends to it at most, bytes a second; 0: no limit
+	Reason    string        `json:"reason,omitempty"`      // why the link is down
 }
 
 // FolderState is what a folder does.

@@ -161,6 +161,23 @@ func (m *Member) reachable(me config.Member) []string {
 	return list
 }
 
+// PauseMember implements control.Roster.
+func (m *Member) PauseMember(ctx context.Context, name farm.MemberID, on bool) error {
+	what := " is resumed"
+	if on {
+		what = " is paused"
+	}
+	_, err := m.reload.Update(ctx, "member "+string(name)+what, func(files map[string][]byte) (map[string][]byte, error) {
+		src, err := config.PauseMember(files[config.FarmFile], name, on)
+		if err != nil {
+			return nil, err
+		}
+		files[config.FarmFile] = src
+		return files, nil
+	})
+	return err
+}
+
 // RemoveMember implements control.Roster.
 func (m *Member) RemoveMember(ctx context.Context, name farm.MemberID) error {
 	_, err := m.reload.Update(ctx, "member "+string(name)+" is removed", func(files map[string][]byte) (map[string][]byte, error) {

@@ -151,12 +151,7 @@ func (fs *folders) introduce(f *folder) {
 			continue
 		}
 		f.introduced[id] = true
-		f.deliver(fs.m.ctx, replica.PeerUp{Peer: id})
-		if said := fs.m.links.get(id).state; said.Folders != nil {
-			if s, ok := said.Folders[f.spec.id]; ok {
-				f.deliver(fs.m.ctx, replica.PeerState{Peer: id, State: s, Links: said.Links})
-			}
-		}
+		fs.m.introduceTo(f, id)
 	}
 	fs.introduceHeard(f)
 }

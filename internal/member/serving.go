@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"time"
 
 	"tandem/internal/config"
 	"tandem/internal/edge"
@@ -40,6 +41,7 @@ func (p *prepared) Discard() { p.sites.Discard() }
 func (p *prepared) Commit() {
 	m, c := p.m, p.config
 	m.mu.Lock()
+	old := m.live
 	m.live = c
 	m.mu.Unlock()
 	me, _ := c.Member(m.self)
@@ -52,7 +54,9 @@ func (p *prepared) Commit() {
 		}
 	}
 	m.hub.SetMembers(others)
+	m.setLimits(c, time.Now())
 	m.folders.apply()
+	m.repace(old, c)
 	m.journal.Keep(c.Events.Keep)
 	p.sites.Commit()
 	m.serveEdge(c, me)

@@ -50,14 +50,14 @@ func (m *Member) memberStatus(c *config.Config) []control.Member {
 	}
 	list := []control.Member{}
 	for _, mem := range c.Members {
-		cm := control.Member{Name: mem.Name, Roles: mem.Roles, Addresses: []string{mem.Address}, Link: control.LinkSelf, Version: m.version}
+		cm := control.Member{Name: mem.Name, Roles: mem.Roles, Addresses: []string{mem.Address}, Link: control.LinkSelf, Version: m.version, Paused: mem.Paused}
 		if mem.Name != m.self {
 			l := m.links.get(mem.Name)
 			cm.Link, cm.Version, cm.Reason, cm.Draining = control.LinkDown, l.version, l.reason, l.state.Draining
 			switch {
 			case l.up:
 				cm.Link, cm.RTTMS = control.LinkUp, float64(stats[mem.Name].RTT)/float64(time.Millisecond)
-				cm.Protocol = stats[mem.Name].Protocol
+				cm.Protocol, cm.Limit = stats[mem.Name].Protocol, stats[mem.Name].LimitBytes
 			case !c.Linked(m.self, mem.Name):
 				cm.Link, cm.Reason = control.LinkApart, ""
 			}
@@ -114,6 +114,8 @@ func (m *Member) oneFolder(f *folder) control.Folder {
 		cf.Peers = append(cf.Peers, p)
 		switch {
 		case cf.Reason != "":
+		case !m.exchanges(f.spec.id, h):
+			cf.Reason = m.whoIsPaused(h) + " is paused"
 		case !l.up && m.config().Linked(m.self, h):
 			cf.Reason = string(h) + " is not linked"
 		case !l.up && l.state.Member != h:
@@ -126,6 +128,14 @@ func (m *Member) oneFolder(f *folder) control.Folder {
 	}
 	cf.InSync = cf.Reason == ""
 	return cf
+}
+
+// whoIsPaused names this member if it is, else the other.
+func (m *Member) whoIsPaused(other farm.MemberID) string {
+	if me, _ := m.config().Member(m.self); me.Paused {
+		return "this member"
+	}
+	return string(other)
 }
 
 // backlog counts the changes in ours that are not in theirs.

@@ -86,3 +86,81 @@ func TestManyMembers(t *testing.T) {
 	}
 	everywhere("in sync", func(s *server) bool { return s.folder().InSync })
 }
+
+// A paused member gets no changes and gives none, says so, and catches up when it is resumed; the configuration still
+// reaches it.
+func TestPauseMember(t *testing.T) {
+	web1 := first(t, "web1")
+	eventually(t, "web1's folder is live", web1.inState(control.FolderLive))
+	web2 := web1.join("web2")
+	eventually(t, "web2's folder is live", web2.inState(control.FolderLive))
+	web1.write("before", "1")
+	eventually(t, "linked", web2.has("before", "1"))
+	if err := web1.PauseMember(t.Context(), "web2", true); err != nil {
+		t.Fatal(err)
+	}
+	paused := func(on bool) func() bool {
+		return func() bool { return web1.config().Paused("web1", "web2") == on && web2.config().Paused("web1", "web2") == on }
+	}
+	eventually(t, "both know of the pause", paused(true))
+	web1.write("here", "2")
+	web2.write("there", "3")
+	pos1, err := web1.folders.get("www").runner.Barrier(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "web2 hears that there is more", func() bool {
+		return web2.links.get("web1").state.Folders["www"].Applied.Covers(pos1)
+	})
+	eventually(t, "both say that it is paused", func() bool {
+		one, other := web1.folder(), web2.folder()
+		return !one.InSync && one.Reason == "web2 is paused" && !other.InSync && other.Reason == "this member is paused"
+	})
+	if web2.has("here", "2")() || web1.has("there", "3")() {
+		t.Error("a change came through")
+	}
+	web2.end() // the pause outlives a restart
+	web2.start()
+	eventually(t, "linked again", func() bool { return web1.links.up("web2") && web2.links.up("web1") })
+	if web2.has("here", "2")() || web1.has("there", "3")() {
+		t.Error("a change came through with the restart")
+	}
+	if err := web1.PauseMember(t.Context(), "web2", false); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "both know that it is over", paused(false))
+	eventually(t, "both have caught up", func() bool { return web2.has("here", "2")() && web1.has("there", "3")() })
+	eventually(t, "in sync", func() bool { return web1.folder().InSync && web2.folder().InSync })
+}
+
+// A limit is set and lifted without a restart, and shows in status.
+func TestBandwidth(t *testing.T) {
+	web1 := first(t, "web1")
+	eventually(t, "web1's folder is live", web1.inState(control.FolderLive))
+	web2 := web1.join("web2")
+	eventually(t, "web2's folder is live", web2.inState(control.FolderLive))
+	limit := func(s *server, other farm.MemberID, want int64) func() bool {
+		return func() bool {
+			st, err := s.Status(t.Context())
+			if err != nil {
+				return false
+			}
+			for _, m := range st.Members {
+				if m.Name == other {
+					return m.Link == control.LinkUp && m.Limit == want
+				}
+			}
+			return false
+		}
+	}
+	web1.edit(config.FarmFile, func(src string) string {
+		return strings.Replace(src, "[member.web2]\n", "[member.web2]\nbandwidth = \"16 Mbit/s\"\nbandwidth_at = \"daily 00:00-24:00 8 Mbit/s\"\n", 1)
+	})
+	eventually(t, "the limit counts", func() bool { return limit(web1, "web2", 1e6)() && limit(web2, "web1", 1e6)() })
+	web1.write("small", "goes at once")
+	eventually(t, "a small file", web2.has("small", "goes at once"))
+	web1.edit(config.FarmFile, func(src string) string {
+		return strings.Replace(src, "bandwidth_at = \"daily 00:00-24:00 8 Mbit/s\"\n", "", 1)
+	})
+	eventually(t, "another limit counts", limit(web1, "web2", 2e6))
+}

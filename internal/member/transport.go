@@ -28,17 +28,24 @@ func (t transport) Push(c farm.Change) {
 func (t transport) Relay(to []farm.MemberID, c farm.Change) {
 	msg := wire.Changes{Folder: t.id, List: []farm.Change{c}}
 	for _, id := range to {
-		t.m.hub.Send(id, msg)
+		if t.m.exchanges(t.id, id) {
+			t.m.hub.Send(id, msg)
+		}
 	}
 }
 
 // Want implements replica.Transport.
 func (t transport) Want(to farm.MemberID, known farm.Vector) {
-	t.m.hub.Send(to, wire.Want{Folder: t.id, Known: known})
+	if t.m.exchanges(t.id, to) {
+		t.m.hub.Send(to, wire.Want{Folder: t.id, Known: known})
+	}
 }
 
 // Send implements replica.Transport.
 func (t transport) Send(ctx context.Context, to farm.MemberID, list []farm.Change) error {
+	if !t.m.exchanges(t.id, to) {
+		return farm.Errorf("send", string(to), farm.Unavailable, "one of the two is paused")
+	}
 	return t.m.hub.SendWait(ctx, to, wire.Changes{Folder: t.id, List: list})
 }
 
@@ -83,7 +90,7 @@ func (t transport) Room(ctx context.Context) {
 func (t transport) Linked() []farm.MemberID {
 	var ids []farm.MemberID
 	for _, id := range t.m.holders(t.id) {
-		if id != t.m.self && t.m.links.up(id) {
+		if id != t.m.self && t.m.links.up(id) && t.m.exchanges(t.id, id) {
 			ids = append(ids, id)
 		}
 	}
@@ -96,7 +103,9 @@ func (m *Member) Up(id farm.MemberID, hello wire.Hello) {
 	m.tellLinks()
 	m.edge.Link(id, true)
 	for _, f := range m.folders.heldBy(id) {
-		f.deliver(m.ctx, replica.PeerUp{Peer: id})
+		if m.exchanges(f.spec.id, id) {
+			f.deliver(m.ctx, replica.PeerUp{Peer: id})
+		}
 	}
 }
 
@@ -137,9 +146,18 @@ func (m *Member) Receive(ctx context.Context, from farm.MemberID, msg wire.Messa
 
 // deliver gives an input to the folder, if both this member and the sender hold it.
 func (m *Member) deliver(ctx context.Context, from farm.MemberID, id farm.FolderID, in replica.Input) {
-	if f := m.folders.get(id); f != nil && m.holds(from, id) {
-		f.deliver(ctx, in)
+	f := m.folders.get(id)
+	if f == nil || !m.holds(from, id) {
+		return
 	}
+	if !m.exchanges(id, from) {
+		switch in.(type) {
+		case replica.PeerState, replica.Relayed: // who is paused is heard still
+		default:
+			return
+		}
+	}
+	f.deliver(ctx, in)
 }
 
 // Open implements peer.Content.

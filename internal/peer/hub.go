@@ -20,6 +20,7 @@ type Hub struct {
 	cfg     Config
 	net     network
 	notices *notices
+	packer  *wire.Packer
 	boot    uint64
 	ctx     context.Context // until the hub stops
 	stop    context.CancelFunc
@@ -49,7 +50,11 @@ func newHub(cfg Config, n network) *Hub {
 	if cfg.DeadAfter == 0 {
 		cfg.DeadAfter = deadAfter
 	}
-	h := &Hub{cfg: cfg, net: n, notices: newNotices(cfg.Sink, cfg.Now), links: make(map[farm.MemberID]*link),
+	packer, err := wire.NewPacker()
+	if err != nil {
+		panic(err) // only options that can't be would do that
+	}
+	h := &Hub{cfg: cfg, packer: packer, net: n, notices: newNotices(cfg.Sink, cfg.Now), links: make(map[farm.MemberID]*link),
 		joins: make(chan struct{}, maxJoins), boot: rand.Uint64()}
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	addr := func() net.Addr { return hostPort(n.address()) }
@@ -229,6 +234,14 @@ func (h *Hub) SendWait(ctx context.Context, to farm.MemberID, m wire.Message) er
 		return err
 	}
 	return s.out.pushWait(ctx, m)
+}
+
+// SetLimit is how many bytes a second are sent to a member at most, besides visitors' requests; 0: no limit. It counts at
+// once.
+func (h *Hub) SetLimit(m farm.MemberID, bytesPerSecond int64) {
+	if l := h.link(m); l != nil {
+		l.limit.set(bytesPerSecond)
+	}
 }
 
 // SetState is what this member says of itself. It is sent to all at once and to every new session first; where the

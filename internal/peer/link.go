@@ -50,6 +50,8 @@ type link struct {
 	foreign  bool // it speaks no protocol that we speak
 	conns    map[*Conn]struct{}
 
+	limit limiter // of what is sent
+
 	sent, received atomic.Uint64
 	gaps, invalid  atomic.Uint64
 }

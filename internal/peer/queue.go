@@ -12,8 +12,9 @@ import (
 // does not hold up the others. Order is kept within a lane.
 type queue struct {
 	mu      sync.Mutex
-	lanes   map[farm.FolderID][]item
-	turn    []farm.FolderID // lanes that are not empty, next first
+	lanes   map[lane][]item
+	turn    [2][]lane // lanes that are not empty, next first: what is live, then bulk
+	lives   int       // live messages taken since bulk had its turn
 	bytes   int
 	entries int
 	lags    map[farm.FolderID]bool // of which a change did not fit: further ones would only widen the gap
@@ -21,6 +22,23 @@ type queue struct {
 	ready   chan struct{} // has a token when there may be something to take
 	room    chan struct{} // closed when something was taken; nil if nobody waits
 }
+
+// lane is what waits in order: the live messages of a folder, or what it is caught up with. Catching up may take long, and
+// what is new must not wait for it; the receiver takes changes in any order.
+type lane struct {
+	folder farm.FolderID
+	bulk   bool
+}
+
+func (l lane) kind() int {
+	if l.bulk {
+		return 1
+	}
+	return 0
+}
+
+// livesInARow is how many live messages are sent before one of bulk that waits.
+const livesInARow = 8
 
 // item is one change, or another message of a folder.
 type item struct {
@@ -33,7 +51,7 @@ type item struct {
 const otherBytes = 128
 
 func newQueue() *queue {
-	return &queue{lanes: make(map[farm.FolderID][]item), lags: make(map[farm.FolderID]bool), ready: make(chan struct{}, 1)}
+	return &queue{lanes: make(map[lane][]item), lags: make(map[farm.FolderID]bool), ready: make(chan struct{}, 1)}
 }
 
 // items are the parts of a message that can be sent one by one.
@@ -90,18 +108,18 @@ func (q *queue) push(m wire.Message) bool {
 		q.lags[folder] = q.lags[folder] || changes
 		return false
 	}
-	q.add(folder, list, bytes)
+	q.add(lane{folder, false}, list, bytes)
 	return true
 }
 
-func (q *queue) add(folder farm.FolderID, list []item, bytes int) {
+func (q *queue) add(l lane, list []item, bytes int) {
 	if len(list) == 0 {
 		return
 	}
-	if len(q.lanes[folder]) == 0 {
-		q.turn = append(q.turn, folder)
+	if len(q.lanes[l]) == 0 {
+		q.turn[l.kind()] = append(q.turn[l.kind()], l)
 	}
-	q.lanes[folder] = append(q.lanes[folder], list...)
+	q.lanes[l] = append(q.lanes[l], list...)
 	q.bytes += bytes
 	q.entries += len(list)
 	token(q.ready)
@@ -138,7 +156,7 @@ func (q *queue) pushSome(folder farm.FolderID, list *[]item) (<-chan struct{}, e
 		bytes += (*list)[n].bytes
 		n++
 	}
-	q.add(folder, (*list)[:n], bytes)
+	q.add(lane{folder, true}, (*list)[:n], bytes)
 	if *list = (*list)[n:]; len(*list) == 0 {
 		return nil, nil
 	}
@@ -171,23 +189,37 @@ func (q *queue) crowded(folder farm.FolderID) <-chan struct{} {
 	return q.awaitRoom()
 }
 
-// pop takes what fits into the next frame: changes of one folder, or one other message.
-func (q *queue) pop() (wire.Message, bool) {
+// next tells whether the next message would be bulk; ok is false when there is none. Live messages go first, but bulk has
+// its turn after some of them.
+func (q *queue) next() (bulk, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.turn) == 0 {
+	live := len(q.turn[0]) > 0
+	bulk = len(q.turn[1]) > 0 && (!live || q.lives >= livesInARow)
+	return bulk, live || bulk
+}
+
+// pop takes what fits into the next frame, live or bulk: changes of one folder, or one other message.
+func (q *queue) pop(bulk bool) (wire.Message, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	turn := &q.turn[lane{bulk: bulk}.kind()]
+	if len(*turn) == 0 {
 		return nil, false
 	}
-	folder := q.turn[0]
-	lane := q.lanes[folder]
-	m, n, bytes := front(folder, lane)
-	clear(lane[:n]) // the backing array lives on; what was sent must not
-	q.turn = q.turn[1:]
-	if lane = lane[n:]; len(lane) == 0 {
-		delete(q.lanes, folder)
+	if q.lives++; bulk {
+		q.lives = 0
+	}
+	l := (*turn)[0]
+	items := q.lanes[l]
+	m, n, bytes := front(l.folder, items)
+	clear(items[:n]) // the backing array lives on; what was sent must not
+	*turn = (*turn)[1:]
+	if items = items[n:]; len(items) == 0 {
+		delete(q.lanes, l)
 	} else {
-		q.lanes[folder] = lane
-		q.turn = append(q.turn, folder)
+		q.lanes[l] = items
+		*turn = append(*turn, l)
 	}
 	q.bytes -= bytes
 	q.entries -= n
@@ -222,7 +254,7 @@ func (q *queue) close(err error) {
 		return
 	}
 	q.closed = err
-	q.lanes, q.turn, q.bytes, q.entries = nil, nil, 0, 0
+	q.lanes, q.turn, q.bytes, q.entries = nil, [2][]lane{}, 0, 0
 	if q.room != nil {
 		close(q.room)
 		q.room = nil

@@ -106,13 +106,14 @@ func (s *service) greet(st grpc.BidiStreamingServer[pb.Frame, pb.Frame], l *link
 
 // Fetch streams content.
 func (s *service) Fetch(q *pb.FetchRequest, st grpc.ServerStreamingServer[pb.Chunk]) error {
-	if _, _, err := s.caller(st.Context()); err != nil {
+	l, _, err := s.caller(st.Context())
+	if err != nil {
 		return wire.Status(err)
 	}
-	return wire.Status(s.fetch(q, st))
+	return wire.Status(s.fetch(l, q, st))
 }
 
-func (s *service) fetch(q *pb.FetchRequest, st grpc.ServerStreamingServer[pb.Chunk]) (err error) {
+func (s *service) fetch(l *link, q *pb.FetchRequest, st grpc.ServerStreamingServer[pb.Chunk]) (err error) {
 	req, err := wire.DecodeFetch(q)
 	if err != nil {
 		return err
@@ -127,12 +128,16 @@ func (s *service) fetch(q *pb.FetchRequest, st grpc.ServerStreamingServer[pb.Chu
 	defer func() { err = errors.Join(err, r.Close()) }()
 	buf := make([]byte, wire.ChunkBytes)
 	for first := true; ; first = false {
-		n, err := io.ReadFull(r, buf)
+		if err := l.limit.wait(st.Context()); err != nil {
+			return err
+		}
+		n, err := io.ReadFull(r, buf[:l.limit.chunk(len(buf))])
 		end := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 		if err != nil && !end {
 			return err
 		}
 		if n > 0 || first {
+			l.limit.spend(n, false)
 			if err := st.Send(&pb.Chunk{Size: size, Data: buf[:n]}); err != nil {
 				return err
 			}

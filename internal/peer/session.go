@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"tandem/internal/farm"
 	"tandem/internal/wire"
 	"tandem/internal/wire/pb"
@@ -137,6 +139,11 @@ func (s *session) read() error {
 		if err != nil {
 			return s.ending(err)
 		}
+		f, err = s.link.hub.packer.Unpack(f)
+		if err != nil {
+			s.link.badFrame(err)
+			continue
+		}
 		m, err := wire.Decode(f)
 		if err != nil {
 			s.link.badFrame(err)
@@ -184,23 +191,43 @@ func (s *session) write() {
 	beat, state := true, true // the first beat lets both sides measure at once
 	for s.ctx.Err() == nil {
 		if beat {
-			s.send(s.nextBeat())
+			s.send(s.nextBeat(), beatFrame)
 		}
-		m, queued := s.out.pop()
-		if queued {
-			s.send(m)
-		}
+		queued, wait := s.sendQueued()
 		// After what is queued: a position that the state names is mostly on the wire by then.
 		if f := s.link.hub.state.Load(); state && f != nil {
-			s.sendFrame(f)
+			s.sendFrame(f, liveFrame)
 		}
-		beat, state = s.due(ticker.C, beat || queued || state)
+		beat, state = s.due(ticker.C, beat || queued || state, wait)
 	}
 }
 
-// due tells what is to be sent besides what is queued; when not busy, it waits until there is anything to send.
-func (s *session) due(tick <-chan time.Time, busy bool) (beat, state bool) {
+// sendQueued sends the next message of the queue, unless the link's limit wants it to wait: then it says how long.
+func (s *session) sendQueued() (sent bool, wait time.Duration) {
+	bulk, any := s.out.next()
+	if !any {
+		return false, 0
+	}
+	if wait = s.link.limit.delay(!bulk); wait > 0 {
+		return false, wait
+	}
+	m, ok := s.out.pop(bulk)
+	if ok {
+		s.send(m, frameKind(bulk))
+	}
+	return ok, 0
+}
+
+// due tells what is to be sent besides what is queued; when not busy, it waits until there is anything to send, or until
+// what is queued may be.
+func (s *session) due(tick <-chan time.Time, busy bool, wait time.Duration) (beat, state bool) {
 	if !busy {
+		var paid <-chan time.Time
+		if wait > 0 {
+			t := time.NewTimer(min(wait, beatEvery)) // the limit may be lifted meanwhile
+			defer t.Stop()
+			paid = t.C
+		}
 		select {
 		case <-s.ctx.Done():
 		case <-tick:
@@ -210,6 +237,7 @@ func (s *session) due(tick <-chan time.Time, busy bool) (beat, state bool) {
 		case <-s.changed:
 			state = true
 		case <-s.out.ready:
+		case <-paid:
 		}
 		return beat, state
 	}
@@ -228,25 +256,44 @@ func (s *session) due(tick <-chan time.Time, busy bool) (beat, state bool) {
 	return beat, state
 }
 
+// kind is what a frame counts as under a limit.
+type kind uint8
+
+const (
+	beatFrame kind = iota // not at all
+	liveFrame
+	bulkFrame
+)
+
+func frameKind(bulk bool) kind {
+	if bulk {
+		return bulkFrame
+	}
+	return liveFrame
+}
+
 // send encodes and sends a message. Changes that are too much for one frame, which happens when they name more actors
 // than a frame may, go in halves.
-func (s *session) send(m wire.Message) {
-	f, err := wire.Encode(m)
+func (s *session) send(m wire.Message, k kind) {
+	f, err := s.encode(m)
 	if err == nil {
-		s.sendFrame(f)
+		s.sendFrame(f, k)
 		return
 	}
 	if c, ok := m.(wire.Changes); ok && len(c.List) > 1 {
 		half := len(c.List) / 2
-		s.send(wire.Changes{Folder: c.Folder, List: c.List[:half]})
-		s.send(wire.Changes{Folder: c.Folder, List: c.List[half:]})
+		s.send(wire.Changes{Folder: c.Folder, List: c.List[:half]}, k)
+		s.send(wire.Changes{Folder: c.Folder, List: c.List[half:]}, k)
 		return
 	}
 	s.link.gaps.Add(1)
 	s.link.hub.cfg.Log.Error("a message can't be sent", "member", s.link.id, "err", err)
 }
 
-func (s *session) sendFrame(f *pb.Frame) {
+func (s *session) sendFrame(f *pb.Frame, k kind) {
+	if s.link.limit.limited() > 0 && k != beatFrame {
+		s.link.limit.spend(proto.Size(f), k == liveFrame)
+	}
 	if err := s.stream.Send(f); err != nil {
 		s.fail(s.ending(err))
 	}

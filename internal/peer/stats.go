@@ -21,6 +21,7 @@ type Stats struct {
 	RTT           time.Duration `json:"rtt_ns"`
 	SentBytes     uint64        `json:"sent_bytes"` // since the member was added, all connections together
 	ReceivedBytes uint64        `json:"received_bytes"`
+	LimitBytes    int64         `json:"limit_bytes,omitempty"` // a second, that are sent at most; 0: no limit
 	QueuedBytes   int           `json:"queued_bytes"`
 	QueuedEntries int           `json:"queued_entries"`
 	Gaps          uint64        `json:"gaps"`    // messages dropped because the queue was full
@@ -41,7 +42,7 @@ func (l *link) stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	st := Stats{Member: l.id, Address: l.member.Address, State: l.state, Since: l.since, Reason: l.reason,
-		SentBytes: l.sent.Load(), ReceivedBytes: l.received.Load(), Gaps: l.gaps.Load(), Invalid: l.invalid.Load()}
+		SentBytes: l.sent.Load(), ReceivedBytes: l.received.Load(), LimitBytes: l.limit.limited(), Gaps: l.gaps.Load(), Invalid: l.invalid.Load()}
 	if s := l.session; s != nil {
 		st.Version, st.Protocol, st.Dialled, st.RTT = s.hello.Version, s.protocol, s.dialled, s.beats.roundTrip()
 		st.QueuedBytes, st.QueuedEntries = s.out.size()
