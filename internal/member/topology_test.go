@@ -100,7 +100,9 @@ func TestPauseMember(t *testing.T) {
 		t.Fatal(err)
 	}
 	paused := func(on bool) func() bool {
-		return func() bool { return web1.config().Paused("web1", "web2") == on && web2.config().Paused("web1", "web2") == on }
+		return func() bool {
+			return web1.config().Paused("web1", "web2") == on && web2.config().Paused("web1", "web2") == on
+		}
 	}
 	eventually(t, "both know of the pause", paused(true))
 	web1.write("here", "2")
