@@ -10,35 +10,47 @@ import (
 // givesUpAfter is how often in a row content must be found nowhere before its author gives it up.
 const givesUpAfter = 4
 
-// giveUp ends a wait that nothing else would end. A power cut took a content from its author after the change had been
-// told and before anybody had fetched it: all know the version, nobody can install it. When all who hold the folder are
-// there and have nothing, the author says that what it has on disk is what counts. Should somebody have the content after
-// all, it is preserved there: the version names it as lost.
+// giveUp ends a wait that nothing else would end. All know of a content that nobody has any more: a power cut took it from
+// its author before anybody had fetched it, or an application was still writing to the file when another version took its
+// place. When all who hold the folder are there and have nothing, the author says what counts instead: the versions beside
+// that one, or, if there are none, what it has on disk. Should somebody have the content after all, it is preserved there:
+// the version names it as lost.
 func (m *Machine) giveUp(p farm.Path, w *work) {
 	r, _ := m.db.Get(p)
 	s := m.goal(r, w)
-	author := s.Content.Dot.Actor
-	if w.tries < givesUpAfter || w.dirty || author.Member != m.meta.Actor.Member || author == m.meta.Actor || !m.allLinked() {
+	if w.tries < givesUpAfter || w.dirty || s.Content.Dot.Actor.Member != m.meta.Actor.Member || !m.allLinked() {
 		return
 	}
 	m.meta.Seq++
-	dot := farm.Position{Actor: m.meta.Actor, Seq: m.meta.Seq}
-	own := farm.Stamp{Dot: dot, Time: m.clock.Now(m.now)}
-	a := r.Disk.Attr
-	v := farm.Version{Dot: dot, Vector: s.Context.With(dot), Time: own.Time, Content: own, Meta: own}
-	v.Lost = append(slices.DeleteFunc(slices.Clone(s.LostDots), func(d farm.Position) bool {
-		return d.Actor.Member == author.Member
-	}), s.Content.Dot)
-	e := farm.Entry{Path: p, Attr: a, Version: v}
+	own := farm.Stamp{Dot: farm.Position{Actor: m.meta.Actor, Seq: m.meta.Seq}, Time: m.clock.Now(m.now)}
+	e := farm.Entry{Path: p, Attr: r.Disk.Attr}
+	e.Version = farm.Version{Dot: own.Dot, Vector: s.Context.With(own.Dot), Time: own.Time, Content: own, Meta: own}
+	e.Version.Lost = withLost(s.LostDots, s.Content.Dot)
+	rest := slices.DeleteFunc(slices.Clone(r.Known), func(k farm.Entry) bool { return k.Version.Content == s.Content })
+	if len(rest) > 0 {
+		instead := reconcile.Decide(rest, false)
+		e.Attr, e.Version.Content, e.Version.Meta = instead.Attr, instead.Content, instead.Meta
+		e.Version.Lost = slices.DeleteFunc(e.Version.Lost, func(d farm.Position) bool { return d == instead.Content.Dot })
+	} else {
+		r.Disk.Content, r.Disk.Meta, r.Disk.Context, r.Disk.Lost = own, own, e.Version.Vector, e.Version.Lost
+	}
+	r.Intent = nil
 	r.Known = reconcile.Merge(r.Known, e)
-	r.Disk.Content, r.Disk.Meta, r.Disk.Context, r.Disk.Lost, r.Intent = own, own, v.Vector, v.Lost, nil
-	m.meta.Known = m.meta.Known.With(dot)
+	m.meta.Known = m.meta.Known.With(own.Dot)
 	m.db.Put(r)
 	m.putMeta()
 	m.emit(Push{farm.Change{Entry: e, Sent: m.now}})
 	w.phase, w.tries = idle, 0
-	m.raise(farm.EventFileBlocked, farm.Warning, p, "its last content was lost with the power before another member had it: what is on disk here counts", "",
+	m.raise(farm.EventFileBlocked, farm.Warning, p, "its last content is on no member any more: the version before it counts", "",
 		map[string]string{"lost": s.Content.Dot.String()})
+}
+
+// withLost adds dot to lost, which names at most one content of a member.
+func withLost(lost []farm.Position, dot farm.Position) []farm.Position {
+	out := slices.DeleteFunc(slices.Clone(lost), func(d farm.Position) bool { return d.Actor.Member == dot.Actor.Member })
+	out = append(out, dot)
+	slices.SortFunc(out, func(a, b farm.Position) int { return farm.Stamp{Dot: a}.Compare(farm.Stamp{Dot: b}) })
+	return out
 }
 
 // allLinked tells whether there is a session with every other holder of the folder.

@@ -35,11 +35,14 @@ type oracle struct {
 	partial map[value]bool // was on disk while its writer had not closed it
 	excused map[value]bool // its writer's power was cut before it was durable, or it came back by rename
 	since   map[farm.MemberID][]act
+	author  map[value]*node // who wrote it first
+	setBack map[value]bool  // the author's power was cut later: nobody can tell what it had preserved by then
 }
 
 func newOracle(f *sim) *oracle {
 	return &oracle{f: f, closed: map[value]bool{}, over: map[value]bool{}, touched: map[value]bool{},
-		partial: map[value]bool{}, excused: map[value]bool{}, since: map[farm.MemberID][]act{}}
+		partial: map[value]bool{}, excused: map[value]bool{}, since: map[farm.MemberID][]act{},
+		author: map[value]*node{}, setBack: map[value]bool{}}
 }
 
 // wrote says that an application on n closed a content.
@@ -48,7 +51,9 @@ func (o *oracle) wrote(n *node, p farm.Path, content string) {
 	if o.closed[v] {
 		o.excused[v] = true // moved there and back: whether anybody saw it leave depends on the moment
 	}
-	o.closed[v] = true
+	if o.closed[v] = true; o.author[v] == nil {
+		o.author[v] = n
+	}
 	o.since[n.id] = append(o.since[n.id], act{v, o.f.now})
 }
 
@@ -70,6 +75,11 @@ func (o *oracle) cut(n *node) {
 		o.excused[a.value] = true
 	}
 	delete(o.since, n.id)
+	for v, author := range o.author {
+		if author == n {
+			o.setBack[v] = true
+		}
+	}
 }
 
 // check compares what is there with what must be there, when all is at rest.
@@ -118,7 +128,7 @@ func (o *oracle) preserved() (map[value]int, error) {
 				continue // the deletion was somebody's will; every other node keeps what it took away
 			}
 			v := value{k.Path, n.preservedContent(k)}
-			if kept[v]++; kept[v] > 1 && !o.touched[v] && !o.excused[v] {
+			if kept[v]++; kept[v] > 1 && !o.touched[v] && !o.excused[v] && !o.setBack[v] {
 				return nil, fmt.Errorf("I10: %q at %s is preserved %d times", v.content, v.path, kept[v])
 			}
 		}
