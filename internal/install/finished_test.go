@@ -94,3 +94,21 @@ func TestModeOfRaceIsNoLimit(t *testing.T) {
 		}
 	}
 }
+
+// TestOtherDirectory has another directory of the same mode take the place of the one that the index knows. Nobody has
+// looked at what is in it, so no plan may say that it is the expected one.
+func TestOtherDirectory(t *testing.T) {
+	for _, s := range scenarios() {
+		if s.name != "chmod dir" && s.name != "remove dir" && s.name != "dir to file" {
+			continue
+		}
+		b := newBox(vfs.MemConfig{})
+		b.set(s)
+		check(b.start(b.mem))
+		plan := s.plan(b.mem)
+		check(b.app.Rename(at, path("dir/moved")), b.app.Mkdir(at, 0o755), b.app.SetAttr(at, vfs.SetAttr{Owner: new(me())}))
+		if r := b.k.Install(context.Background(), plan, s.src); r.Outcome != farm.Changed {
+			t.Errorf("%s: %v, %v", s.name, r.Outcome, r.Err)
+		}
+	}
+}
