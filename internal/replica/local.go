@@ -100,7 +100,7 @@ func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
 		}
 		return true
 	}
-	if m.seeding && len(r.Known) > 0 {
+	if m.seeding && len(r.Known) > 0 && r.Disk.Content.Dot.IsZero() { // found here, of no version
 		m.distrust(r, seen)
 		return true
 	}
@@ -198,8 +198,8 @@ func (m *Machine) write(r farm.Record, seen farm.Observation) {
 	m.meta.Seq++
 	dot := farm.Position{Actor: m.meta.Actor, Seq: m.meta.Seq}
 	when := m.clock.Now(m.now)
-	if m.seeding {
-		when = farm.HLC(m.meta.Seq) // older than all that the farm wrote: it loses, and is preserved
+	if m.seeding && r.Disk.Content.Dot.IsZero() {
+		when = farm.HLC(m.meta.Seq) // found here: older than all that the farm wrote: it loses, and is preserved
 	}
 	own := farm.Stamp{Dot: dot, Time: when}
 	d, a := r.Disk, seen.Attr

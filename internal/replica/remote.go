@@ -13,6 +13,9 @@ func (m *Machine) arrived(from farm.MemberID, c farm.Change) {
 	if m.twice(e) {
 		m.newEpoch("member " + string(from) + " knows another change under a number of ours: the index was set back")
 	}
+	if e.Version.Vector.At(m.meta.Actor) > m.meta.Seq {
+		m.newEpoch("member " + string(from) + " has a change that saw more of ours than we know: the index was set back")
+	}
 	if m.meta.Known.Covers(dot) || e.Path.IsRoot() || e.Path.Private() {
 		return
 	}
