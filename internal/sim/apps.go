@@ -36,6 +36,10 @@ func (f *sim) application(n *node) {
 		n.finish(w)
 		return
 	}
+	if f.opt.Wide {
+		drawn(f.world, operations).do(n, p)
+		return
+	}
 	switch f.rng.IntN(14) {
 	case 0, 1, 2, 3, 4:
 		n.write(p)
@@ -68,6 +72,10 @@ func (f *sim) fresh(n *node) string {
 // notice tells the machine what the watcher would, or loses it, in which case a rescan follows.
 func (n *node) notice(ps ...farm.Path) {
 	if !n.up {
+		return
+	}
+	if n.deaf {
+		n.missed = true
 		return
 	}
 	if n.f.chance(n.f.opt.LostPercent) {

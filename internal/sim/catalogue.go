@@ -77,3 +77,14 @@ func (c *catalogue) sync() {
 func (c *catalogue) powerCut() {
 	c.records, c.meta = maps.Clone(c.synced), c.syncedMeta
 }
+
+// copy is what the index is now, for restore.
+func (c *catalogue) copy() *catalogue {
+	return &catalogue{records: maps.Clone(c.records), meta: c.meta}
+}
+
+// restore makes the index what another one is, for good.
+func (c *catalogue) restore(from *catalogue) {
+	c.records, c.meta = maps.Clone(from.records), from.meta
+	c.sync()
+}

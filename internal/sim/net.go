@@ -14,6 +14,7 @@ type wire struct {
 	up       bool
 	life     int       // counts sessions: what was sent in another one never arrives
 	last     time.Time // arrival of the latest message
+	slow     time.Duration
 }
 
 func (f *sim) wire(a, b *node) *wire { return f.wires[[2]farm.MemberID{a.id, b.id}] }
@@ -24,22 +25,27 @@ func (w *wire) send(f *sim, in replica.Input) {
 		return
 	}
 	f.messages++
-	at := f.now.Add(f.between(50*time.Microsecond, 4*time.Millisecond))
+	at := f.now.Add(f.between(50*time.Microsecond, 4*time.Millisecond) + w.slow)
 	if at.Before(w.last) {
 		at = w.last
 	}
 	w.last = at
 	life, to := w.life, w.to.life
 	f.after(at.Sub(f.now), func() {
-		if w.up && w.life == life && w.to.life == to {
-			w.to.note(in)
-			w.to.step(in)
-		}
+		w.to.unlessStalled(func() {
+			if w.up && w.life == life && w.to.life == to {
+				w.to.note(in)
+				w.to.step(in)
+			}
+		})
 	})
 }
 
 // link sets the session between a and b up or down, both ways.
 func (f *sim) link(a, b *node, up bool) {
+	if a == b {
+		return
+	}
 	ab, ba := f.wire(a, b), f.wire(b, a)
 	if ab.up == up || up && !(a.up && b.up) {
 		return

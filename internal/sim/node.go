@@ -39,6 +39,13 @@ type node struct {
 	links   []farm.MemberID // as told
 	heard   map[farm.MemberID]said
 	passed  map[[2]farm.MemberID]uint64
+
+	absent  bool      // has not joined yet
+	seeding bool      // starts with an index that is new while others hold the folder
+	stalled time.Time // until then it does nothing
+	deaf    bool      // no notifications come
+	missed  bool      // ... and some would have
+	disk    error     // what its disk answers to what would change it; nil: all is well
 }
 
 func (n *node) now() time.Time { return n.f.now.Add(n.skew) }
@@ -60,10 +67,20 @@ func (n *node) start(clean bool) {
 	}
 	n.keeper = install.New(n.fs, install.Config{Folder: "sim", Now: n.now, KeepDeleted: true})
 	n.scanner = scan.New(n.fs, scan.Config{Now: n.now})
-	if !n.guard(func() { n.must(n.keeper.Recover()) }) {
+	var err error
+	if !n.guard(func() { err = n.keeper.Recover() }) {
 		return
 	}
-	n.machine = replica.New(replica.Config{Folder: "sim", Meta: meta, Finished: n.keeper.Finished()}, n.cat)
+	if err != nil {
+		if n.disk == nil {
+			n.must(err)
+		}
+		n.f.logf("%s can't start: %v", n.id, err)
+		n.f.kill(n, false)
+		return
+	}
+	n.machine = replica.New(replica.Config{Folder: "sim", Meta: meta, Finished: n.keeper.Finished(), Seeding: n.seeding}, n.cat)
+	n.seeding = false
 	n.cat.meta, n.unclean = meta, false
 	n.f.logf("%s starts, epoch %d", n.id, meta.Actor.Epoch)
 	n.step(replica.Holders{Members: n.f.ids()})
@@ -79,12 +96,14 @@ func (n *node) must(err error) {
 
 func (n *node) tick(life int) {
 	n.f.after(100*time.Millisecond, func() {
-		if n.up && n.life == life {
-			n.step(replica.Tick{})
-			n.gossip()
-			n.guard(func() { n.keeper.Sweep(context.Background()) })
-			n.tick(life)
-		}
+		n.unlessStalled(func() {
+			if n.up && n.life == life {
+				n.step(replica.Tick{})
+				n.gossip()
+				n.guard(func() { n.keeper.Sweep(context.Background()) })
+				n.tick(life)
+			}
+		})
 	})
 }
 
@@ -124,6 +143,9 @@ func (n *node) fault(op vfs.Op) error {
 		n.f.logf("%s dies in %s %s", n.id, op.Name, op.Path)
 		panic(errCrash)
 	}
+	if n.disk != nil && changes(op.Name) {
+		return n.disk
+	}
 	return nil
 }
 
@@ -131,10 +153,21 @@ func (n *node) fault(op vfs.Op) error {
 func (n *node) later(lo, hi time.Duration, do func()) {
 	life := n.life
 	n.f.after(n.f.between(lo, hi), func() {
-		if n.up && n.life == life {
-			do()
-		}
+		n.unlessStalled(func() {
+			if n.up && n.life == life {
+				do()
+			}
+		})
 	})
+}
+
+// unlessStalled does something now, or when the node goes on.
+func (n *node) unlessStalled(do func()) {
+	if wait := n.stalled.Sub(n.f.now); wait > 0 {
+		n.f.after(wait, func() { n.unlessStalled(do) })
+		return
+	}
+	do()
 }
 
 func (n *node) step(in replica.Input) {
@@ -142,6 +175,13 @@ func (n *node) step(in replica.Input) {
 		return
 	}
 	for _, e := range n.machine.Step(n.now(), in) {
+		if n.f.opt.Wide && n.f.opt.Crashes && !n.f.calm && n.f.chance(0.05) {
+			n.f.logf("%s dies ahead of %T", n.id, e)
+			n.f.kill(n, false)
+		}
+		if !n.up {
+			return
+		}
 		n.execute(e)
 	}
 	n.tell()
@@ -234,10 +274,15 @@ func (n *node) execute(e replica.Effect) {
 		n.later(100*us, 10*ms, func() { n.stream(e) })
 	case replica.Sync:
 		n.later(ms, 30*ms, func() {
-			n.must(n.mem.Sync())
-			n.cat.sync()
-			n.f.oracle.synced(n)
-			n.step(replica.Synced{Upto: e.Upto})
+			var err error
+			if !n.guard(func() { err = n.fs.Sync() }) {
+				return
+			}
+			if err == nil {
+				n.cat.sync()
+				n.f.oracle.synced(n)
+			}
+			n.step(replica.Synced{Upto: e.Upto, Err: err})
 		})
 	case replica.Sweep:
 		n.later(ms, 10*ms, func() { n.propose() })

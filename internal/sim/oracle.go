@@ -35,14 +35,16 @@ type oracle struct {
 	partial map[value]bool // was on disk while its writer had not closed it
 	excused map[value]bool // its writer's power was cut before it was durable, or it came back by rename
 	since   map[farm.MemberID][]act
-	author  map[value]*node // who wrote it first
-	setBack map[value]bool  // the author's power was cut later: nobody can tell what it had preserved by then
+	author  map[value]*node          // who wrote it first
+	by      map[value]map[*node]bool // whose applications wrote or replaced it
+	returns map[value]bool           // written before a member was set back
+	setBack map[value]bool           // the author's power was cut later: nobody can tell what it had preserved by then
 }
 
 func newOracle(f *sim) *oracle {
 	return &oracle{f: f, closed: map[value]bool{}, over: map[value]bool{}, touched: map[value]bool{},
 		partial: map[value]bool{}, excused: map[value]bool{}, since: map[farm.MemberID][]act{},
-		author: map[value]*node{}, setBack: map[value]bool{}}
+		author: map[value]*node{}, by: map[value]map[*node]bool{}, setBack: map[value]bool{}, returns: map[value]bool{}}
 }
 
 // wrote says that an application on n closed a content.
@@ -54,13 +56,21 @@ func (o *oracle) wrote(n *node, p farm.Path, content string) {
 	if o.closed[v] = true; o.author[v] == nil {
 		o.author[v] = n
 	}
-	o.since[n.id] = append(o.since[n.id], act{v, o.f.now})
+	o.acts(n, v)
 }
 
 // replaced says that an application on n made a content that it saw go away.
 func (o *oracle) replaced(n *node, p farm.Path, content string) {
 	v := value{p, content}
 	o.over[v] = true
+	o.acts(n, v)
+}
+
+func (o *oracle) acts(n *node, v value) {
+	if o.by[v] == nil {
+		o.by[v] = map[*node]bool{}
+	}
+	o.by[v][n] = true
 	o.since[n.id] = append(o.since[n.id], act{v, o.f.now})
 }
 
@@ -78,6 +88,24 @@ func (o *oracle) cut(n *node) {
 	for v, author := range o.author {
 		if author == n {
 			o.setBack[v] = true
+		}
+	}
+}
+
+// forgets says that n does not know any more what it had seen applications do: whether a value that comes back was deleted,
+// or replaced knowingly, nobody can tell.
+func (o *oracle) forgets(n *node) {
+	for v, who := range o.by {
+		if who[n] {
+			o.excused[v] = true
+		}
+	}
+	o.cut(n)
+	// A deletion that n had acknowledged may be forgotten by all, and n has the file again; and it preserves again what it
+	// does not know it has preserved.
+	for _, values := range []map[value]bool{o.closed, o.partial} {
+		for v := range values {
+			o.returns[v], o.setBack[v] = true, true
 		}
 	}
 }
@@ -108,7 +136,7 @@ func (o *oracle) check() error {
 		switch {
 		case !o.closed[v] && !o.partial[v]:
 			return fmt.Errorf("I4: %q at %s was never written there", content, p)
-		case o.over[v] && !o.excused[v]:
+		case o.over[v] && !o.excused[v] && !o.returns[v]:
 			return fmt.Errorf("I5: %q at %s was overwritten or deleted and is back", content, p)
 		}
 	}

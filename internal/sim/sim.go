@@ -22,8 +22,17 @@ type Options struct {
 	Crashes     bool // kill -9
 	PowerCuts   bool
 	Skew        bool // clocks are up to an hour apart
-	Versions    bool // the trace tells of each version that is made
 	Topology    Topology
+
+	Wide     bool // applications do all that operations.go lists
+	Stalls   bool // members stand still for seconds (SIGSTOP, a slow disk), links hold messages back, links flap
+	Clocks   bool // clocks jump by an hour, one goes ten years ahead
+	Deaf     bool // the watcher loses all for a while, and says so afterwards
+	BadDisks bool // a member's disk refuses what changes it, for a while: full, quota, read-only, input/output error
+	SetBacks bool // the index is lost or an older one, or the whole machine is an older one
+	LateJoin bool // the last member comes when the others have been at work
+	LongAway bool // a member is away so long that deletions would be forgotten
+	Versions bool // the trace tells of each version that is made
 
 	// sabotage alters an effect before it is executed, so that tests can show that the oracle notices; nil: none.
 	sabotage func(replica.Effect) replica.Effect
@@ -36,6 +45,22 @@ func Mix(seed uint64) Options {
 		RacePercent: []float64{0, 2, 10}[seed/3%3], DropPercent: []float64{0, 5}[seed/2%2], LostPercent: []float64{0, 3}[seed/5%2],
 		Partitions: seed%4 != 0, Crashes: seed%3 == 1, PowerCuts: seed%7 == 3, Skew: seed%5 == 2,
 	}
+}
+
+// Wide derives options from a seed that have everything in them.
+func Wide(seed uint64) Options {
+	r := newWorld(seed ^ 0x5ca1ab1e).rng
+	half := func() bool { return r.IntN(2) == 0 }
+	third := func() bool { return r.IntN(3) == 0 }
+	opt := Options{
+		Seed: seed, Nodes: 2 + r.IntN(4), Operations: 40 + r.IntN(120), Pace: time.Duration(1+r.IntN(40)) * time.Millisecond,
+		RacePercent: []float64{0, 1, 5}[r.IntN(3)], DropPercent: []float64{0, 5}[r.IntN(2)], LostPercent: []float64{0, 3}[r.IntN(2)],
+		Partitions: half(), Crashes: third(), PowerCuts: third(), Skew: third(),
+		Wide: true, Stalls: third(), Clocks: third(), Deaf: third(), BadDisks: third(), SetBacks: r.IntN(5) == 0, LateJoin: third(),
+	}
+	// A member that is set back to before a deletion which all have forgotten must be seeded again.
+	opt.LongAway = !opt.SetBacks && third()
+	return opt
 }
 
 type sim struct {
@@ -102,7 +127,11 @@ func (f *sim) build() {
 			}
 		}
 	}
-	for _, n := range f.nodes {
+	for i, n := range f.nodes {
+		if f.opt.LateJoin && i == len(f.nodes)-1 && i > 0 {
+			n.absent = true
+			continue
+		}
 		n.start(true)
 	}
 	f.linkAll()
@@ -121,7 +150,9 @@ func (f *sim) linkAll() {
 func (f *sim) ids() []farm.MemberID {
 	var ids []farm.MemberID
 	for _, n := range f.nodes {
-		ids = append(ids, n.id)
+		if !n.absent {
+			ids = append(ids, n.id)
+		}
 	}
 	return ids
 }
@@ -133,29 +164,16 @@ func (f *sim) play() {
 	at := time.Duration(0)
 	for range f.opt.Operations {
 		at += f.between(0, 2*f.opt.Pace)
-		f.after(at, func() { f.application(pick(f.world, f.nodes)) })
+		f.after(at, func() {
+			if n := pick(f.world, f.nodes); !n.absent {
+				f.application(n)
+			}
+		})
 	}
 	end := f.now.Add(at + 100*time.Millisecond)
 	for f.now.Before(end) && f.err == nil {
 		f.run(f.now.Add(f.between(0, 20*f.opt.Pace)))
 		f.trouble()
-	}
-}
-
-// trouble makes at most one fault happen.
-func (f *sim) trouble() {
-	a, b := pick(f.world, f.nodes), pick(f.world, f.nodes)
-	switch what := f.rng.IntN(10); {
-	case what < 3 && f.opt.Partitions && a != b:
-		f.link(a, b, false)
-	case what < 5 && a != b && f.near(a, b):
-		f.link(a, b, true)
-	case what == 5 && f.opt.Crashes && a.up:
-		f.kill(a, false)
-	case what == 6 && f.opt.PowerCuts && a.up:
-		f.kill(a, true)
-	case what >= 7 && !a.up:
-		a.start(!a.unclean)
 	}
 }
 
@@ -184,14 +202,23 @@ func (f *sim) kill(n *node, power bool) {
 
 // settle ends all faults and waits until nothing is under way. What does not come to rest is an error.
 func (f *sim) settle() error {
-	f.closeHandles()
 	f.calm = true
+	for _, w := range f.wires {
+		w.slow = 0
+	}
+	f.join()
+	f.closeHandles()
 	for _, n := range f.nodes {
+		n.stalled, n.deaf, n.disk = time.Time{}, false, nil
 		if !n.up {
 			n.start(!n.unclean)
 		}
+		n.hear()
 	}
 	f.linkAll()
+	if f.opt.LongAway {
+		f.longAway()
+	}
 	for limit := f.now.Add(5 * time.Minute); f.now.Before(limit) && f.err == nil; {
 		f.run(f.now.Add(500 * time.Millisecond))
 		if f.atRest() {
@@ -204,7 +231,7 @@ func (f *sim) settle() error {
 	var s string
 	for _, n := range f.nodes {
 		st := n.state()
-		s += fmt.Sprintf("\n  %s: waiting %d, trusted %v, known %v, applied %v", n.id, n.machine.Waiting(), n.machine.Trusted(), st.Known, st.Applied)
+		s += fmt.Sprintf("\n  %s: waiting %d, trusted %v, known %v, applied %v, durable %v, disk says %v", n.id, n.machine.Waiting(), n.machine.Trusted(), st.Known, st.Applied, st.Durable, n.disk)
 	}
 	return fmt.Errorf("I1: not at rest after five minutes:%s", s)
 }

@@ -13,12 +13,13 @@ import (
 var (
 	firstSeed = flag.Uint64("seed", 1, "first seed")
 	seeds     = flag.Uint64("seeds", 0, "number of seeds; 0: as many as fit into half a minute")
+	which     = flag.String("kind", "", "mix: only those with the few faults of old; wide: only those with everything; empty: both")
 	traceAll  = flag.Bool("story", false, "print the trace")
 )
 
 // Seeds played when the command line does not say how many.
 const (
-	normally = 200
+	normally = 150
 	shortly  = 40
 )
 
@@ -40,6 +41,14 @@ const (
 //	9502            a power cut during the recovery from a power cut
 var once = []uint64{26, 202, 233, 341, 349, 420, 872, 1016, 1452, 1627, 1659, 1735, 1846, 1970, 3160, 3992, 4049, 8878, 9502}
 
+// onceWide are seeds of Wide that found a fault:
+//
+//	344             an edit on a member that joins was undone as a leftover
+//	397             a directory that took another's place was taken for it, and what was in it never looked at
+//	686             a version that had seen more of a member than that knows itself replaced what it had just written
+//	846             an edit on a member that joins bore the time of a leftover
+var onceWide = []uint64{62, 344, 397, 686, 846}
+
 // TestSeeds plays many random farms. A failure names its seed; replay it with
 //
 //	go test ./internal/sim -run TestSeeds -seed N -seeds 1 -story
@@ -53,28 +62,38 @@ func TestSeeds(t *testing.T) {
 		n = normally
 	}
 	for seed := *firstSeed; seed < *firstSeed+n; seed++ {
-		play(t, seed)
+		if *which != "wide" {
+			play(t, Mix(seed), "")
+		}
+		if *which != "mix" {
+			play(t, Wide(seed), "wide")
+		}
 	}
 }
 
 // TestOnceFailed plays the seeds that have failed before.
 func TestOnceFailed(t *testing.T) {
 	for _, seed := range once {
-		play(t, seed)
+		play(t, Mix(seed), "")
+	}
+	for _, seed := range onceWide {
+		play(t, Wide(seed), "wide")
 	}
 }
 
-func play(t *testing.T, seed uint64) {
-	t.Run(fmt.Sprint(seed), func(t *testing.T) {
+func play(t *testing.T, opt Options, kind string) {
+	t.Run(fmt.Sprint(opt.Seed, kind), func(t *testing.T) {
 		t.Parallel()
-		opt := Mix(seed)
 		opt.Versions = *traceAll
 		trace, err := Run(opt)
 		if *traceAll {
 			t.Log("\n" + trace)
 		}
 		if err != nil {
-			t.Errorf("seed %d, %+v: %v\nreplay: go test ./internal/sim -run TestSeeds -seed %d -seeds 1 -story", seed, Mix(seed), err, seed)
+			if kind == "" {
+				kind = "mix"
+			}
+			t.Errorf("seed %d, %+v: %v\nreplay: go test ./internal/sim -run TestSeeds -seed %d -seeds 1 -kind %s -story", opt.Seed, opt, err, opt.Seed, kind)
 		}
 	})
 }

@@ -90,6 +90,23 @@ func (m *Mem) PowerCut() {
 	m.root = m.synced.clone(map[*node]*node{})
 }
 
+// Snapshot remembers the tree as it is. What it returns brings that back, as a virtual machine's snapshot does: what was
+// opened since is dead, and what was synced since is gone too.
+func (m *Mem) Snapshot() (restore func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	then := m.root.clone(map[*node]*node{})
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.life++
+		m.boot++
+		m.locked = false
+		m.root = then.clone(map[*node]*node{})
+		m.synced = then.clone(map[*node]*node{})
+	}
+}
+
 // clone copies the tree below n; hard links stay one inode.
 func (n *node) clone(done map[*node]*node) *node {
 	if c, ok := done[n]; ok {
