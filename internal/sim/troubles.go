@@ -62,7 +62,7 @@ var troubles = []trouble{
 		f.after(f.between(10*time.Millisecond, time.Second), a.hear)
 	}},
 	{"a disk refuses", 1, func(o Options) bool { return o.BadDisks }, func(f *sim, a, _ *node) {
-		a.disk = pick(f.world, diskErrors)
+		a.disk = pick(f.world, diskErrors())
 		f.logf("%s: the disk says %v", a.id, a.disk)
 		f.after(f.between(10*time.Millisecond, 2*time.Second), func() { a.disk = nil })
 	}},
@@ -112,11 +112,13 @@ func clocks(o Options) bool   { return o.Clocks }
 func setBacks(o Options) bool { return o.SetBacks }
 
 // diskErrors are what a disk that refuses says: no space left, no quota left, read-only, input/output error.
-var diskErrors = []error{
-	&farm.Error{Op: "write", Kind: farm.Full, Err: errors.New("no space left on device")},
-	&farm.Error{Op: "write", Kind: farm.Full, Err: errors.New("disk quota exceeded")},
-	&farm.Error{Op: "write", Kind: farm.Denied, Err: errors.New("read-only file system")},
-	&farm.Error{Op: "write", Kind: farm.Corrupt, Err: errors.New("input/output error")},
+func diskErrors() []error {
+	return []error{
+		&farm.Error{Op: "write", Kind: farm.Full, Err: errors.New("no space left on device")},
+		&farm.Error{Op: "write", Kind: farm.Full, Err: errors.New("disk quota exceeded")},
+		&farm.Error{Op: "write", Kind: farm.Denied, Err: errors.New("read-only file system")},
+		&farm.Error{Op: "write", Kind: farm.Corrupt, Err: errors.New("input/output error")},
+	}
 }
 
 // changes tells whether a call changes the disk.
