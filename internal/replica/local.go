@@ -245,6 +245,9 @@ func (m *Machine) distrust(r farm.Record, seen farm.Observation) {
 	s := reconcile.Decide(r.Known, false)
 	r.Disk = farm.Disk{Attr: seen.Attr, Context: s.Context, Lost: s.LostDots, Stat: seen.Stat}
 	m.db.Put(r)
+	if seen.Attr.Type == farm.Dir {
+		m.wakeChildren(r.Path) // it waits for them, so they must not wait for it
+	}
 }
 
 // retryDue goes on with the paths whose time has come, in the order of their paths.
