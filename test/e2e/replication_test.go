@@ -221,7 +221,7 @@ func (r *replication) oneWinner(name, text1, text2 string, since time.Time) {
 	r.await(5*time.Second, "the losing text is preserved on "+loser, func() error {
 		found := false
 		err := filepath.WalkDir(filepath.Join(r.folder(loser), ".tandem", "preserved"), func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
+			if err != nil || !d.Type().IsRegular() {
 				return err
 			}
 			b, err := os.ReadFile(path)
