@@ -142,6 +142,12 @@ func (d *decoder) value(n *node, v reflect.Value, path string, f field) {
 			d.set(n, path, err, func() { *x = got })
 		}
 		return
+	case *Share:
+		if d.is(n, unstable.String, path, "a share in quotes, such as \"10%\"") {
+			got, err := ParseShare(n.text)
+			d.set(n, path, err, func() { *x = got })
+		}
+		return
 	}
 	switch v.Kind() {
 	case reflect.Struct:

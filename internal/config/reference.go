@@ -80,6 +80,8 @@ func typeName(t reflect.Type, f field) string {
 		return "size"
 	case t == reflect.TypeFor[Rate]():
 		return "rate"
+	case t == reflect.TypeFor[Share]():
+		return "share"
 	case t == reflect.TypeFor[[]farm.Role]() || t.Kind() == reflect.Slice && !f.orOne:
 		return "list of texts"
 	case t.Kind() == reflect.Slice:

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net"
+	"slices"
 	"time"
 
 	"tandem/internal/farm"
@@ -67,17 +68,30 @@ func (m Member) Has(role farm.Role) bool {
 
 // Folder is a table [folder.NAME].
 type Folder struct {
-	Name     farm.FolderID `toml:"-"`
-	Path     string        `toml:"path,required" doc:"absolute path of the directory; a member may have it elsewhere (see member.toml)" example:"\"/var/www/shop\""`
-	Exclude  []string      `toml:"exclude,orone" doc:"patterns of paths that are not replicated, relative to the folder: * within a name, ** over directories" example:"[\"cache/**\", \"*.log\"]"`
-	Watch    string        `toml:"watch" default:"\"auto\"" values:"auto|fanotify|inotify|poll" doc:"how changes are noticed; auto takes the best that the system allows"`
-	Audit    time.Duration `toml:"audit" default:"\"1h\"" min:"1m" doc:"how often the whole folder is compared with the index, in case a change went unnoticed"`
-	XAttrs   string        `toml:"xattrs" default:"\"user\"" values:"user|all|none" doc:"which extended attributes are replicated: user is user.* and POSIX access control lists, all adds security.* (labels, capabilities) and trusted.*"`
-	SetUID   bool          `toml:"setuid" default:"false" doc:"replicate the setuid and setgid bits of files: whoever can write to the folder on one node, or is root there, then has them on all"`
-	Preserve Size          `toml:"preserve" default:"\"1GiB\"" doc:"space for preserved files: what lost a conflict, was deleted by another member, or stood in the way; deleted ones go first, then the oldest"`
+	Name     farm.FolderID   `toml:"-"`
+	Path     string          `toml:"path,required" doc:"absolute path of the directory; a member may have it elsewhere (see member.toml)" example:"\"/var/www/shop\""`
+	Exclude  []string        `toml:"exclude,orone" doc:"patterns of paths that are not replicated, relative to the folder: * within a name, ** over directories; see [folders](folders.md#filters)" example:"[\"cache/**\", \"*.log\"]"`
+	Include  []string        `toml:"include,orone" doc:"patterns of paths that are replicated although a pattern of exclude matches them or a directory they lie in" example:"[\"cache/keep/**\"]"`
+	Defaults bool            `toml:"defaults" default:"true" doc:"leave out what is never an application's: swap and lock files of editors, .DS_Store, Thumbs.db and the like; tandem folder show lists the patterns"`
+	MaxSize  Size            `toml:"max_size" default:"\"0\"" doc:"files above it are not replicated; 0: all are" example:"\"2GiB\""`
+	ReadOnly []farm.MemberID `toml:"read_only,orone" doc:"members on which the folder is only read: what is changed there is undone and preserved" example:"[\"web3\"]"`
+	From     []farm.MemberID `toml:"from,orone" doc:"members whose changes count: on all others the folder is only read; without this key all members' changes count" example:"[\"web1\"]"`
+	Brake    Share           `toml:"brake" default:"\"10%\"" doc:"a scan that finds more of the folder deleted than this, and more than 100 paths, deletes nothing elsewhere until tandem folder release or refuse; off: it does" example:"\"off\""`
+	Watch    string          `toml:"watch" default:"\"auto\"" values:"auto|fanotify|inotify|poll" doc:"how changes are noticed; auto takes the best that the system allows"`
+	Audit    time.Duration   `toml:"audit" default:"\"1h\"" min:"1m" doc:"how often the whole folder is compared with the index, in case a change went unnoticed"`
+	XAttrs   string          `toml:"xattrs" default:"\"user\"" values:"user|all|none" doc:"which extended attributes are replicated: user is user.* and POSIX access control lists, all adds security.* (labels, capabilities) and trusted.*"`
+	SetUID   bool            `toml:"setuid" default:"false" doc:"replicate the setuid and setgid bits of files: whoever can write to the folder on one node, or is root there, then has them on all"`
+	Preserve Size            `toml:"preserve" default:"\"1GiB\"" doc:"space for preserved files: what lost a conflict, was deleted by another member, or stood in the way; deleted ones go first, then the oldest"`
 
 	PreserveAge     time.Duration `toml:"preserve_age" default:"\"30d\"" min:"1m" doc:"how long files are preserved at most"`
 	PreserveDeleted bool          `toml:"preserve_deleted" default:"true" doc:"preserve files that another member deleted"`
+
+	Lines map[string]int `toml:"-"` // line of a pattern in farm.toml, by "exclude[0]"
+}
+
+// ReadOnlyOn tells whether the folder is only read on the member.
+func (f Folder) ReadOnlyOn(m farm.MemberID) bool {
+	return slices.Contains(f.ReadOnly, m) || len(f.From) > 0 && !slices.Contains(f.From, m)
 }
 
 // Edge is the table [edge]: how visitors come in.

@@ -57,6 +57,29 @@ func (s Size) String() string {
 	return strconv.FormatInt(int64(s), 10) + "B"
 }
 
+// Share is a part of a whole in percent; 0 is "off".
+type Share int
+
+// ParseShare reads "10%" or "off".
+func ParseShare(s string) (Share, error) {
+	if s == "off" {
+		return 0, nil
+	}
+	number, ok := strings.CutSuffix(s, "%")
+	n, err := strconv.ParseUint(strings.TrimSpace(number), 10, 8)
+	if !ok || err != nil || n < 1 || n > 100 {
+		return 0, fmt.Errorf("%q is not a share: write 1%% to 100%%, or off", s)
+	}
+	return Share(n), nil
+}
+
+func (s Share) String() string {
+	if s == 0 {
+		return "off"
+	}
+	return strconv.Itoa(int(s)) + "%"
+}
+
 // parseDuration is time.ParseDuration, and "d" for days of 24 hours. Negative durations are refused.
 func parseDuration(s string) (time.Duration, error) {
 	bad := fmt.Errorf("%q is not a duration: write numbers with ms, s, m, h or d, such as \"500ms\" or \"1h30m\"", s)

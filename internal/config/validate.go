@@ -12,8 +12,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/bmatcuk/doublestar/v4"
-
 	"tandem/internal/farm"
 )
 
@@ -48,11 +46,13 @@ func (d *decoder) check(file *farmFile) *Config {
 			continue
 		}
 		f.Name = id
+		f.Lines = map[string]int{}
 		d.folder(f)
 		c.Folders = append(c.Folders, f)
 	}
 	d.duplicates(c)
 	d.nested(c)
+	d.readers(c)
 	d.edge(c)
 	d.links(c)
 	d.roles(c)
@@ -112,12 +112,8 @@ func (d *decoder) folder(f Folder) {
 			d.fault(at, "", "%s", err)
 		}
 	}
-	for i, pattern := range f.Exclude {
-		at, ok := d.taken(fmt.Sprintf("%s.exclude[%d]", key, i))
-		if ok && (pattern == "" || strings.HasPrefix(pattern, "/") || !doublestar.ValidatePattern(pattern)) {
-			d.fault(at, "patterns are relative to the folder; * matches within a name, ** over directories", "%q is not a pattern", pattern)
-		}
-	}
+	d.patterns(f, "exclude", f.Exclude)
+	d.patterns(f, "include", f.Include)
 }
 
 // duplicates reports members that would be mistaken for one another.

@@ -159,6 +159,7 @@ type Observation struct {
 	Attr      Attr // Type Absent: nothing is there
 	Stat      Fingerprint
 	Unchanged bool   // Stat matches the prior one: Attr is a copy of the prior and content was not read
+	LeftOut   bool   // what is there is not replicated, a file that is too large say: it was not read
 	Content   []byte // content of a file of at most InlineBytes, when it was read
 	Linked    bool   // a file that has other names, too (hard links), in this folder or elsewhere
 }

@@ -31,12 +31,15 @@ const (
 	EventFileConflict  EventID = "file.conflict"  // two concurrent versions; the loser is preserved
 	EventFilePreserved EventID = "file.preserved" // bytes were kept outside the tree
 	EventFileBlocked   EventID = "file.blocked"   // a path can't be installed or read
+	EventFileUndone    EventID = "file.undone"    // a change on a node that only reads was undone
 	EventFileDropped   EventID = "file.dropped"   // a preserved file was removed to make room for newer ones
 
 	EventFolderOverflow  EventID = "folder.overflow"  // notifications were lost; a scan follows
 	EventFolderUnkept    EventID = "folder.unkept"    // something of the tree can't be represented here, or is not replicated
 	EventFolderUnwatched EventID = "folder.unwatched" // watches ran out; a part of the folder is polled
 	EventFolderHalted    EventID = "folder.halted"    // the root is gone or not the one expected; nothing is done
+	EventFolderBraked    EventID = "folder.braked"    // a scan found too much deleted; nothing of it is deleted elsewhere
+	EventFolderPaused    EventID = "folder.paused"    // a person stopped the folder on a member, or let it go on
 	EventFolderEpoch     EventID = "folder.epoch"     // the index was new, lost or set back
 	EventClockSkew       EventID = "clock.skew"       // a member's clock is far from ours
 

@@ -9,6 +9,9 @@ type FolderState struct {
 	Durable Vector // changes that survive a power cut there
 	Entries int64  // live entries
 	Waiting int64  // paths known but not yet as they should be
+
+	Paused bool // the member neither sends nor installs
+	Braked bool // a scan found so much deleted there that nothing of it is deleted elsewhere
 }
 
 // Verdict is how a member fares with a configuration revision.

@@ -27,7 +27,7 @@ import (
 type folderSpec struct {
 	id       farm.FolderID
 	root     string
-	exclude  []string
+	rules    flowRules
 	watch    watch.Mode
 	audit    time.Duration
 	preserve preserveSpec
@@ -37,6 +37,8 @@ type folderSpec struct {
 // folder is a running replicated folder.
 type folder struct {
 	spec    folderSpec
+	flow    atomic.Pointer[flowRules]
+	note    folderNote // guarded by folders.noting once it runs
 	fs      vfs.FS
 	index   *index.Index
 	watcher *watch.Watcher
@@ -63,6 +65,10 @@ func (m *Member) openFolder(spec folderSpec, seeding bool) (_ *folder, err error
 			f.close()
 		}
 	}()
+	f.flow.Store(&spec.rules)
+	if f.note, err = m.paths.readNote(spec.id); err != nil {
+		return nil, err
+	}
 	if f.index, err = m.openIndex(spec.id); err != nil {
 		return nil, err
 	}
@@ -105,10 +111,11 @@ func (m *Member) openFolder(spec folderSpec, seeding bool) (_ *folder, err error
 			return nil, err
 		}
 	}
-	f.scanner = scan.New(f.fs, scan.Config{Exclude: spec.exclude, Now: time.Now, Log: log})
+	f.scanner = scan.New(f.fs, scan.Config{Filter: spec.rules.filter, Now: time.Now, Log: log})
 	f.runner = replica.NewRunner(replica.RunnerConfig{
-		Folder:    spec.id,
-		Machine:   replica.Config{Folder: spec.id, Meta: meta, Seeding: fresh && seeding, Excluded: f.scanner.Excluded, Finished: f.keeper.Finished()},
+		Folder: spec.id,
+		Machine: replica.Config{Folder: spec.id, Meta: meta, Seeding: fresh && seeding,
+			Rules: f.rules(), Before: f.before(), Paused: f.note.Paused != nil, Finished: f.keeper.Finished()},
 		Log:       logPort{f.index},
 		Watcher:   f,
 		Scanner:   scanPort{f},

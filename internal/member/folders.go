@@ -23,6 +23,8 @@ type folders struct {
 	applying sync.Mutex
 	booted   bool // a configuration has been applied in this daemon's life; under applying
 
+	noting sync.Mutex // of what is remembered
+
 	mu  sync.RWMutex
 	at  map[farm.FolderID]*folder // that run
 	why map[farm.FolderID]string  // why one that should run does not
@@ -94,7 +96,7 @@ func (m *Member) specs(c *config.Config) []folderSpec {
 			mode = watch.Auto
 		}
 		specs = append(specs, folderSpec{
-			id: f.Name, root: filepath.Clean(m.file.FolderPath(f)), exclude: f.Exclude, watch: mode, audit: f.Audit,
+			id: f.Name, root: filepath.Clean(m.file.FolderPath(f)), rules: m.flowRules(f), watch: mode, audit: f.Audit,
 			preserve: preserveSpec{bytes: int64(f.Preserve), age: f.PreserveAge, deleted: f.PreserveDeleted},
 			attrs:    attributes(f),
 		})
@@ -109,7 +111,7 @@ func attributes(f config.Folder) vfs.Options {
 }
 
 func (s folderSpec) same(t folderSpec) bool {
-	return s.root == t.root && slices.Equal(s.exclude, t.exclude) && s.watch == t.watch && s.audit == t.audit && s.preserve == t.preserve &&
+	return s.root == t.root && s.watch == t.watch && s.audit == t.audit && s.preserve == t.preserve &&
 		s.attrs == t.attrs
 }
 
@@ -126,6 +128,8 @@ func (fs *folders) apply() {
 	for _, f := range fs.all() {
 		if s, ok := want[f.spec.id]; !ok || !s.same(f.spec) {
 			fs.end(f)
+		} else if !s.rules.same(*f.flow.Load()) {
+			fs.retune(fs.m.ctx, f, s.rules)
 		}
 	}
 	fs.forget(want)
@@ -165,6 +169,10 @@ func (fs *folders) begin(s folderSpec, others bool) *folder {
 	}
 	f.ctx, f.stop = context.WithCancel(m.ctx)
 	fs.start(f)
+	m.group.Go(func() error {
+		fs.began(f)
+		return nil
+	})
 	m.group.Go(func() error {
 		defer close(f.done)
 		err := f.run(f.ctx)

@@ -40,7 +40,7 @@ func TestExcludedIsRememberedAndLeftAlone(t *testing.T) {
 		Version: farm.Version{Dot: dot, Vector: farm.VectorOf(dot)}}}
 
 	db := rows{}
-	m := New(Config{Folder: "shop", Meta: farm.Meta{Actor: self}, Excluded: func(p farm.Path) bool { return p == path }}, db)
+	m := New(Config{Folder: "shop", Meta: farm.Meta{Actor: self}, Rules: Rules{Excluded: func(p farm.Path) bool { return p == path }}}, db)
 	m.Step(now, Start{})
 	for _, e := range m.Step(now, Arrived{From: "web2", Change: change}) {
 		if _, ok := e.(Raise); !ok {
@@ -53,7 +53,7 @@ func TestExcludedIsRememberedAndLeftAlone(t *testing.T) {
 
 	for _, excluded := range []bool{true, false} {
 		m = New(Config{Folder: "shop", Meta: farm.Meta{Actor: self, Known: farm.VectorOf(dot)},
-			Excluded: func(p farm.Path) bool { return excluded && p == path }}, db)
+			Rules: Rules{Excluded: func(p farm.Path) bool { return excluded && p == path }}}, db)
 		m.Step(now, Start{})
 		if looked := m.Waiting() > 0; looked == excluded {
 			t.Errorf("excluded %v: waiting %d", excluded, m.Waiting())

@@ -67,6 +67,8 @@ func (r *Runner) execute(ctx context.Context, effects []Effect) error {
 			r.group.Go(func() { r.propose(ctx) })
 		case Raise:
 			r.budget.raise(r.cfg.Sink, e.Event)
+		case answered:
+			close(e.done)
 		}
 	}
 	return nil
@@ -80,7 +82,7 @@ func (r *Runner) twins(ctx context.Context, e Twins) {
 	}
 	paths = slices.DeleteFunc(paths, func(p farm.Path) bool { return p == e.Path })
 	if len(paths) > 0 {
-		r.tell(ctx, Dirty{paths})
+		r.tell(ctx, Dirty{Paths: paths})
 	}
 }
 
@@ -90,7 +92,7 @@ func (r *Runner) walk(ctx context.Context, e Walk) {
 	var found []farm.Path
 	flush := func() error {
 		if len(found) > 0 {
-			r.find(ctx, Dirty{found})
+			r.find(ctx, Dirty{found, e.Scan})
 			found = nil
 		}
 		return ctx.Err()
@@ -237,13 +239,13 @@ type eventBudget struct {
 }
 
 func (b *eventBudget) raise(sink farm.Sink, e farm.Event) {
-	if e.Severity != farm.Info || e.ID != farm.EventFileSent && e.ID != farm.EventFileInstalled {
+	if e.ID != farm.EventFileUndone && (e.Severity != farm.Info || e.ID != farm.EventFileSent && e.ID != farm.EventFileInstalled) {
 		sink(e)
 		return
 	}
 	if now := time.Now(); now.Sub(b.second) >= time.Second {
 		if b.skipped > 0 {
-			sink(farm.Event{ID: e.ID, Severity: farm.Info, Folder: e.Folder, Subject: string(e.Folder),
+			sink(farm.Event{ID: e.ID, Severity: e.Severity, Folder: e.Folder, Subject: string(e.Folder),
 				Message: "many files at once: single events left out", Fields: map[string]string{"count": strconv.Itoa(b.skipped)}})
 		}
 		*b = eventBudget{second: now}

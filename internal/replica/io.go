@@ -32,7 +32,10 @@ type (
 	Holders struct{ Members []farm.MemberID }
 
 	// Dirty asks to look at paths, because something happened to them.
-	Dirty struct{ Paths []farm.Path }
+	Dirty struct {
+		Paths []farm.Path
+		Scan  bool // a scan found them, no notification did
+	}
 
 	// Tree asks to look at a directory and all below it, because what happened there was not told one by one.
 	Tree struct{ Dir farm.Path }
@@ -151,6 +154,7 @@ type (
 		ID   int
 		Dir  farm.Path
 		Deep bool // all below it; else only what lies directly in it
+		Scan bool // what is found was not notified: it is said with Dirty
 	}
 
 	// Twins reports as Dirty the other names of a file, which has changed in place.

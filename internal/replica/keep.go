@@ -8,6 +8,7 @@ import (
 
 func (m *Machine) tick() {
 	m.retryDue()
+	m.watchBrake()
 	m.endSeeding()
 	m.askThoseAhead()
 	if v := m.applied(); !m.syncing && m.now.Sub(m.lastSync) >= syncEvery && !m.meta.Durable.CoversAll(v) {

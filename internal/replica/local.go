@@ -18,6 +18,7 @@ func (m *Machine) dirty(p farm.Path) {
 	switch w.phase {
 	case examining, installing:
 	default:
+		m.unhold(w)
 		w.phase = idle
 		m.settle(p, w)
 	}
@@ -39,7 +40,9 @@ func (m *Machine) observed(in Observed) {
 	w.phase = idle
 	m.flying--
 	seen := in.Seen
+	w.why = ""
 	if in.Err != nil {
+		w.why = in.Err.Error()
 		switch farm.KindOf(in.Err) {
 		case farm.Unstable:
 			w.dirty, w.tries = true, 0
@@ -69,6 +72,10 @@ func (m *Machine) observed(in Observed) {
 			return
 		}
 	}
+	if seen.LeftOut || m.ruling != w.ruling && m.skip(in.Path) {
+		m.leaveOut(in.Path, w)
+		return
+	}
 	r, _ := m.db.Get(in.Path)
 	r.Path = in.Path
 	if m.take(w, r, seen) {
@@ -91,7 +98,11 @@ func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
 		m.db.Put(r)
 	}
 	if seen.Attr.Same(r.Disk.Attr) {
-		if seen.Attr.Type == farm.Dir && seen.Stat.Ino != r.Disk.Stat.Ino {
+		if m.braked && w.held { // one is back: the others may be
+			w.held = false
+			m.lookAtHeld()
+		}
+		if seen.Attr.Type == farm.Dir && seen.Stat.Ino != r.Disk.Stat.Ino && !unwatched(r) {
 			m.walkFor(r.Path) // another directory has taken its place
 		}
 		if r.Disk.Stat != seen.Stat {
@@ -113,14 +124,22 @@ func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
 	if r.Disk.Type == farm.Dir && seen.Attr.Type != farm.Dir && m.childrenFirst(r.Path, w) {
 		return false
 	}
-	if m.seenEarly(r.Path, w, r.Disk, seen.Attr) {
+	if seen.Attr.Type == farm.Absent && unwatched(r) {
+		m.restore(w, r)
+		return true
+	}
+	if m.brakes(w, seen) || m.seenEarly(r.Path, w, r.Disk, seen.Attr) {
 		return false
 	}
 	other := seen.Stat.Ino != r.Disk.Stat.Ino || r.Disk.Type != farm.Dir
 	if seen.Linked && r.Disk.Type == farm.File && seen.Stat.Ino == r.Disk.Stat.Ino {
 		m.emit(Twins{r.Path, r.Disk}) // whoever wrote was notified of under one of the names
 	}
-	m.write(r, seen)
+	if m.rules.ReadOnly {
+		m.undo(r, seen)
+	} else {
+		m.write(r, seen)
+	}
 	if seen.Attr.Type == farm.Dir && other {
 		m.walkFor(r.Path)
 	}
@@ -155,10 +174,13 @@ func (m *Machine) childrenFirst(dir farm.Path, w *work) bool {
 	var below []farm.Path
 	w.gone = 0
 	for r := range m.db.Under(dir) {
-		if r.Disk.Type == farm.Absent {
+		if r.Disk.Type == farm.Absent || m.skip(r.Path) {
 			continue
 		}
 		below = append(below, r.Path)
+		if m.work[r.Path] == nil {
+			m.open(r.Path).found = w.found
+		}
 		if r.Path.Parent() == dir {
 			m.open(r.Path).tellParent = true
 			w.gone++
@@ -168,6 +190,9 @@ func (m *Machine) childrenFirst(dir farm.Path, w *work) bool {
 		return false
 	}
 	w.phase, w.dirty = forChildren, true
+	if w.found { // they may be held
+		m.passBarriers(dir)
+	}
 	for i := len(below) - 1; i >= 0; i-- {
 		m.dirty(below[i])
 	}
@@ -224,7 +249,9 @@ func (m *Machine) write(r farm.Record, seen farm.Observation) {
 	if d.Type == farm.File && a.Type == farm.Absent {
 		m.gone.add(d.Digest, d.Content.Dot)
 	}
-	m.emit(Push{farm.Change{Entry: e, Content: m.toSend(a, seen.Content), Sent: m.now}})
+	if !m.paused { // then the others ask when it is over
+		m.emit(Push{farm.Change{Entry: e, Content: m.toSend(a, seen.Content), Sent: m.now}})
+	}
 	m.tellConflicts(r.Known, dot)
 }
 

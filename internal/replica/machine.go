@@ -16,7 +16,17 @@ type Machine struct {
 	meta   farm.Meta
 	first  farm.Position // where our feed stood at the start: what we have written since may bear numbers used before
 	clock  farm.Clock
-	skip   func(farm.Path) bool // excluded
+	skip   func(farm.Path) bool // excluded; that of rules
+
+	rules  Rules
+	before func(farm.Path) bool // see Config; until the start
+	ruling int                  // counts changes of what is excluded
+	paused bool
+
+	braked  bool // the deletions that are held are too many
+	holding int  // works in forBrake
+	limit   int  // how many would have been believed
+	probed  time.Time
 
 	finished []farm.Plan // see Config; until the start
 
@@ -63,6 +73,8 @@ type peer struct {
 	links      []farm.MemberID // with whom it has sessions; nil: it does not say
 	asked      time.Time       // when the open Want was sent; zero: none
 	aheadSince time.Time       // since when it knows more than we do
+	wants      farm.Vector     // what it knew when it asked, while we are paused
+	wanted     time.Time       // when it did; zero: not at all
 }
 
 // Config of a Machine.
@@ -74,18 +86,17 @@ type Config struct {
 	// Finished are plans of an earlier life that are known to have changed the disk, and whose end may not be in the index.
 	Finished []farm.Plan
 
-	// Excluded tells which paths are left alone here; nil: none. What others send of them is remembered, for the day when
-	// they are excluded no more, but never installed.
-	Excluded func(farm.Path) bool
+	Rules  Rules
+	Before func(farm.Path) bool // what was excluded in the life before; nil: the same as now
+	Paused bool
 }
 
 // New returns a machine whose first input must be Start.
 func New(cfg Config, db Catalogue) *Machine {
-	if cfg.Excluded == nil {
-		cfg.Excluded = func(farm.Path) bool { return false }
-	}
+	rules := cfg.Rules.complete()
 	m := &Machine{
-		folder: cfg.Folder, db: db, meta: cfg.Meta, skip: cfg.Excluded, seeding: cfg.Seeding,
+		folder: cfg.Folder, db: db, meta: cfg.Meta, skip: rules.Excluded, seeding: cfg.Seeding,
+		rules: rules, before: cfg.Before, paused: cfg.Paused,
 		finished: cfg.Finished,
 		work:     map[farm.Path]*work{},
 		below:    map[farm.Path]int{},
@@ -113,9 +124,7 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 	case Holders:
 		m.holders = in.Members
 	case Dirty:
-		for _, p := range in.Paths {
-			m.dirty(p)
-		}
+		m.found(in)
 	case Tree:
 		m.dirty(in.Dir)
 		m.walk(in.Dir, true, true)
@@ -135,11 +144,23 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 	case Synced:
 		m.synced(in)
 	case Arrived:
-		m.arrived(in.From, in.Change)
+		if !m.paused {
+			m.arrived(in.From, in.Change)
+		}
 	case Had:
-		m.had(in)
+		if !m.paused {
+			m.had(in)
+		}
 	case Wanted:
-		m.emit(Stream{To: in.From, Known: in.Known, Upto: m.meta.Known})
+		m.wanted(in)
+	case Ruled:
+		m.ruled(in)
+	case Pause:
+		m.pause(in.On)
+	case Release:
+		m.letGo()
+	case Refuse:
+		m.refuse()
 	case PeerUp:
 		m.peerUp(in.Peer)
 	case PeerDown:
@@ -192,7 +213,7 @@ func (m *Machine) Seeding() bool { return m.seeding }
 func (m *Machine) State() farm.FolderState {
 	return farm.FolderState{
 		Actor: m.meta.Actor, Known: m.meta.Known, Applied: m.applied(), Durable: m.meta.Durable,
-		Waiting: int64(len(m.work)),
+		Waiting: int64(len(m.work)), Paused: m.paused, Braked: m.braked,
 	}
 }
 
@@ -203,10 +224,15 @@ func (m *Machine) start() {
 		if m.skip(r.Path) {
 			continue
 		}
-		if c := r.Context(); r.Intent != nil || !r.Disk.Context.CoversAll(c) {
+		undone := len(r.Known) == 0 && r.Disk.Type != farm.Absent // on a node that only reads
+		if c := r.Context(); r.Intent != nil || undone || !r.Disk.Context.CoversAll(c) {
 			m.open(r.Path).dirty = true // an Install may have happened: look before planning another
 			m.lower(r.Path, r, c)
 		}
+	}
+	if m.before != nil {
+		m.include(m.before)
+		m.before = nil
 	}
 	for p := range m.work {
 		m.retries[p] = m.now
@@ -231,7 +257,7 @@ func (m *Machine) scan(lost bool) {
 func (m *Machine) walk(dir farm.Path, deep, lost bool) int {
 	m.lastWalk++
 	m.walks[m.lastWalk] = lost
-	m.emit(Walk{m.lastWalk, dir, deep})
+	m.emit(Walk{ID: m.lastWalk, Dir: dir, Deep: deep, Scan: dir.IsRoot() && deep && !lost})
 	return m.lastWalk
 }
 

@@ -32,6 +32,8 @@ func (m *Machine) arrived(from farm.MemberID, c farm.Change) {
 		return
 	}
 	w := m.open(e.Path)
+	w.ruling = m.ruling
+	m.arrivedHeld(w, &r)
 	m.lower(e.Path, r, e.Version.Vector)
 	m.heard(dot)
 	m.db.Put(r)
@@ -105,7 +107,7 @@ func (m *Machine) endSeeding() {
 		return
 	}
 	for _, w := range m.work {
-		if w.phase != forRetry && w.phase != forParent && w.phase != idle {
+		if w.phase != forRetry && w.phase != forParent && w.phase != idle && w.phase != forResume {
 			return
 		}
 	}
@@ -153,6 +155,9 @@ func (m *Machine) haveSource(before, now farm.Vector) {
 }
 
 func (m *Machine) ask(id farm.MemberID, p *peer) {
+	if m.paused {
+		return
+	}
 	known := m.meta.Known
 	if !p.met { // what it knows of our own feed shows whether our index was set back
 		p.met, known = true, m.sure(known)

@@ -21,6 +21,7 @@ type rig struct {
 	wires map[[2]farm.MemberID][]replica.Input
 	drop  map[[2]farm.MemberID]int // pushes that will be lost
 	said  uint64                   // counts states
+	quiet bool                     // only what people ask for is shown
 	out   strings.Builder
 }
 
@@ -42,6 +43,8 @@ type node struct {
 	ended     []farm.Plan // those that a crash came after
 	fails     map[farm.Path]int
 	badSync   bool
+	rules     rules
+	was       func(farm.Path) bool // what was excluded in the life before
 	told      farm.FolderState
 	gossip
 }
@@ -112,8 +115,9 @@ func (g *rig) add(id farm.MemberID) *node {
 
 func (n *node) start(seeding bool) {
 	n.jobs, n.out = nil, nil
-	n.machine = replica.New(replica.Config{Folder: "shop", Meta: n.cat.meta, Seeding: seeding, Finished: n.ended}, &n.cat)
-	n.ended = nil
+	n.machine = replica.New(replica.Config{Folder: "shop", Meta: n.cat.meta, Seeding: seeding, Finished: n.ended,
+		Rules: n.ruled(), Before: n.was, Paused: n.rules.paused}, &n.cat)
+	n.ended, n.was = nil, nil
 	n.step(replica.Start{})
 	for _, o := range n.rig.nodes {
 		n.rig.link(n, o)
@@ -157,6 +161,9 @@ func (g *rig) send(from, to farm.MemberID, in replica.Input) {
 }
 
 func (n *node) logf(format string, args ...any) {
+	if n.rig.quiet {
+		return
+	}
 	fmt.Fprintf(&n.rig.out, "%s: "+format+"\n", append([]any{n.id}, args...)...)
 }
 
@@ -174,7 +181,7 @@ func (n *node) execute(e replica.Effect) {
 		later(func() { n.step(replica.Observed{Path: e.Path, Seen: seen}) })
 	case replica.Walk:
 		later(func() {
-			n.step(replica.Dirty{Paths: n.differ(e.Dir)})
+			n.step(replica.Dirty{Paths: n.differ(e.Dir), Scan: e.Scan})
 			n.step(replica.Walked{ID: e.ID, Dir: e.Dir})
 		})
 	case replica.Install:
@@ -249,7 +256,7 @@ func (n *node) stream(e replica.Stream) {
 
 func (n *node) look(p farm.Path) farm.Observation {
 	a := n.disk[p]
-	return farm.Observation{Path: p, Attr: a, Stat: farm.Fingerprint{Ino: n.ino[p], MTime: a.MTime}}
+	return farm.Observation{Path: p, Attr: a, Stat: farm.Fingerprint{Ino: n.ino[p], MTime: a.MTime}, LeftOut: n.leftOut(p, a)}
 }
 
 // differ lists what below dir is not as the index says.
@@ -261,7 +268,7 @@ func (n *node) differ(dir farm.Path) []farm.Path {
 	for p, r := range n.cat.records {
 		found[p] = p.Under(dir) && !r.Disk.Attr.Same(n.disk[p])
 	}
-	maps.DeleteFunc(found, func(_ farm.Path, differs bool) bool { return !differs })
+	maps.DeleteFunc(found, func(p farm.Path, differs bool) bool { return !differs || n.excluded(p) })
 	return slices.SortedFunc(maps.Keys(found), farm.Path.Compare)
 }
 

@@ -44,6 +44,9 @@ type Summary struct {
 	Trusted bool // scanned and seeded
 	Seeding bool
 	Waiting int
+	Paused  bool
+	Held    int // deletions that the brake holds; 0: it is off
+	Limit   int // deletions that it would have believed
 }
 
 // Runner executes a machine's effects. Its goroutine is the only one that touches the machine; workers read and write
@@ -165,6 +168,10 @@ func (r *Runner) more(effects []Effect, remote chan Input) []Effect {
 }
 
 func (r *Runner) step(effects []Effect, in Input) []Effect {
+	if q, ok := in.(question); ok {
+		q.ask(r.machine)
+		return append(effects, answered{q.done})
+	}
 	return append(effects, r.machine.Step(time.Now(), in)...)
 }
 
@@ -210,7 +217,7 @@ func (r *Runner) notice(ctx context.Context) {
 				return
 			}
 			if len(n.Dirty) > 0 {
-				r.tell(ctx, Dirty{n.Dirty})
+				r.tell(ctx, Dirty{Paths: n.Dirty})
 			}
 			for _, dir := range n.Trees {
 				r.tell(ctx, Tree{dir})
@@ -243,7 +250,8 @@ func (r *Runner) sweep(ctx context.Context) {
 // publish makes the state known when it has changed.
 func (r *Runner) publish() {
 	s := r.machine.State()
-	sum := Summary{Trusted: r.machine.Trusted(), Seeding: r.machine.Seeding(), Waiting: r.machine.Waiting()}
+	sum := Summary{Trusted: r.machine.Trusted(), Seeding: r.machine.Seeding(), Waiting: r.machine.Waiting(), Paused: r.machine.Paused()}
+	sum.Held, sum.Limit = r.machine.Braked()
 	last := r.state.Load()
 	if last.Actor == s.Actor && last.Waiting == s.Waiting && last.Known.Equal(s.Known) && last.Applied.Equal(s.Applied) &&
 		last.Durable.Equal(s.Durable) && *r.summary.Load() == sum {

@@ -81,6 +81,15 @@ func playFile(t *testing.T, script []byte) []byte {
 //	drop N M COUNT           pushes from N to M that will be lost
 //	fail N PATH COUNT        installations that will fail
 //	badsync N | goodsync N   syncs fail | work again
+//	exclude N PATH...        what lies at or below the paths is excluded from now on, and nothing else
+//	largest N SIZE           files above the size are left out
+//	readonly N on|off | pause N | resume N
+//	brake N PERCENT | letgo N | refuse N
+//	fill N DIR COUNT         files that are notified
+//	unmount N DIR | mount N DIR
+//	                         what is below the directory is gone from the disk, unseen | is back
+//	explain N PATH           what is known of the path
+//	quiet | loud             what happens is shown no more | again
 //	deliver                  messages arrive and are worked off, no time passes
 //	wait DURATION            time passes, with ticks of 100 ms
 //	settle                   time passes until all is at rest, for five minutes at most
@@ -101,6 +110,8 @@ func (g *rig) command(f []string) error {
 				n.step(replica.Holders{Members: g.members()})
 			}
 		}
+	case "quiet", "loud":
+		g.quiet = f[0] == "quiet"
 	case "unseen":
 		_, err := g.application(f[1:])
 		return err
@@ -190,7 +201,7 @@ func (g *rig) oneNode(f []string) error {
 	case "badsync", "goodsync":
 		n.badSync = f[0] == "badsync"
 	default:
-		return fmt.Errorf("no such command")
+		return n.steer(f)
 	}
 	return nil
 }

@@ -15,6 +15,13 @@ func (m *Machine) settle(p farm.Path, w *work) {
 	if w.phase != idle {
 		return
 	}
+	if w.ruling != m.ruling {
+		if w.ruling = m.ruling; m.skip(p) {
+			m.tellParent(p, w)
+			m.close(p, w)
+			return
+		}
+	}
 	if w.dirty {
 		m.examine(p, w)
 		return
@@ -34,11 +41,15 @@ func (m *Machine) settle(p farm.Path, w *work) {
 		return
 	}
 	switch {
+	case s.Type != farm.Absent && m.rules.LeftOut(p, s.Attr):
+		m.leaveOut(p, w)
 	case s.Type != farm.Absent && !m.parentOnDisk(p):
 		m.await(p, w)
 		m.settle(p.Parent(), m.open(p.Parent()))
 	case r.Disk.Type == farm.Dir && s.Type != farm.Dir && m.below[p] > 0:
 		w.phase = forChildren
+	case m.paused:
+		w.phase = forResume
 	case m.flipsEarly(p, w, r.Disk, s): // looked at again soon
 	default:
 		m.install(r, w, s)
@@ -64,7 +75,7 @@ func (m *Machine) live(dir farm.Path) bool {
 		return false
 	}
 	for r := range m.db.Under(dir) {
-		if r.Path.Parent() == dir && (r.Disk.Type != farm.Absent || reconcile.Decide(r.Known, false).Type != farm.Absent) {
+		if r.Path.Parent() == dir && !m.skip(r.Path) && (r.Disk.Type != farm.Absent || reconcile.Decide(r.Known, false).Type != farm.Absent) {
 			return true
 		}
 	}
@@ -95,6 +106,9 @@ func (m *Machine) install(r farm.Record, w *work, s reconcile.State) {
 	plan := farm.Plan{Path: r.Path, Want: s.Attr, Expect: r.Disk, Preserve: m.preserve(r, s), By: s.Content}
 	if plan.Preserve != nil && r.Disk.Content.Dot.IsZero() {
 		plan.Why = farm.ReasonDisplaced // found at seeding: it had no version to lose
+		if m.rules.ReadOnly {
+			plan.Why = farm.ReasonUndone
+		}
 	}
 	if w.content != nil && w.digest == s.Digest {
 		plan.Content = w.content
@@ -151,7 +165,7 @@ func (m *Machine) installed(in farm.Installed) {
 		return
 	}
 	w.phase = idle
-	w.noSource = in.Outcome == farm.NoSource
+	w.noSource, w.why = in.Outcome == farm.NoSource, ""
 	m.flying--
 	switch in.Outcome {
 	case farm.Done:
@@ -167,8 +181,11 @@ func (m *Machine) installed(in farm.Installed) {
 		m.later(p, w, firstRetry)
 		m.dirty(p.Parent())
 	default:
+		if w.why = errText(in); w.noSource && m.lost(w, p) {
+			break
+		}
 		if w.tries == 3 {
-			m.raise(farm.EventFileBlocked, farm.Fault, p, "can't be installed: "+errText(in), "", nil)
+			m.raise(farm.EventFileBlocked, farm.Fault, p, "can't be installed: "+w.why, "", nil)
 		}
 		m.later(p, w, firstRetry)
 		if w.noSource {
@@ -195,7 +212,7 @@ func (m *Machine) done(w *work, in farm.Installed) {
 		m.raise(farm.EventFileBlocked, farm.Healed, r.Path, "installed after all", "", nil)
 	}
 	m.inline -= len(w.content)
-	w.tries, w.walked, w.full, w.content = 0, false, false, nil
+	w.tries, w.walked, w.full, w.restored, w.content = 0, false, false, false, nil
 	delete(m.kept, r.Path)
 	fields := map[string]string{"type": r.Disk.Type.String(), "from": string(r.Disk.Content.Dot.Actor.Member)}
 	if !w.sent.IsZero() {

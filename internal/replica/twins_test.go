@@ -16,7 +16,7 @@ func TestOtherNamesOfAFile(t *testing.T) {
 	m := New(Config{Folder: "shop", Meta: farm.Meta{Actor: farm.Actor{Member: "web1", Epoch: 1}}}, rows{})
 	m.Step(now, Start{})
 	see := func(ino uint64, size int64, linked bool) (twins bool) {
-		m.Step(now, Dirty{[]farm.Path{path}})
+		m.Step(now, Dirty{Paths: []farm.Path{path}})
 		effects := m.Step(now, Observed{Path: path, Seen: farm.Observation{Path: path, Linked: linked,
 			Attr: farm.Attr{Type: farm.File, Size: size}, Stat: farm.Fingerprint{Ino: ino}}})
 		return slices.ContainsFunc(effects, func(e Effect) bool { _, ok := e.(Twins); return ok })

@@ -17,6 +17,8 @@ const (
 	forParent                // waits until its parent is a directory on disk
 	forChildren              // a directory waits until its children are settled
 	forRetry                 // waits for its time in retries
+	forResume                // an installation waits for the end of a pause
+	forBrake                 // a deletion waits until it is believed
 )
 
 // work is a path that is not, or may not be, as it should be. Paths at rest have none.
@@ -29,6 +31,12 @@ type work struct {
 	tellParent bool   // this is one of those
 	tries      int    // failures in a row
 	noSource   bool   // the last of them was that nobody had the content
+	why        string // the last of them
+	ruling     int    // the rules under which it was last seen not to be excluded
+	found      bool   // by a scan
+	held       bool   // its deletion is or was held by the brake
+	released   bool   // ... and is believed now
+	restored   bool   // it is brought back after it had gone from this disk
 	content    []byte // inline content of digest
 	digest     farm.Digest
 	sent       time.Time // when the origin saw the change
@@ -53,6 +61,7 @@ func (m *Machine) open(p farm.Path) *work {
 func (m *Machine) close(p farm.Path, w *work) {
 	delete(m.work, p)
 	delete(m.retries, p)
+	m.unhold(w)
 	if w.full {
 		m.retries[p] = m.now.Add(min(maxRetry<<min(m.kept[p]-1, 16), maxKept))
 	}

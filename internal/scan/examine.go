@@ -26,7 +26,7 @@ func (u *unstable) Error() string { return u.why }
 func (u *unstable) RetryAt() time.Time { return u.again }
 
 // Examine says what is at p now. Prior is what the index believes: when the disk still matches it, the observation is
-// Unchanged and no content was read.
+// Unchanged and no content was read. What the filter leaves out, a file that is too large say, is LeftOut and not read.
 //
 // A path whose parent is missing or a symlink is Absent: the entry does not exist in this tree. An excluded or private
 // path, and the root, are not looked at: Unchanged, whatever prior is.
@@ -72,6 +72,10 @@ func (s *Scanner) look(ctx context.Context, p farm.Path, prior farm.Disk) (farm.
 		return farm.Observation{Path: p, Attr: prior.Attr, Stat: st.Fingerprint, Unchanged: true}, nil
 	}
 	o := farm.Observation{Path: p, Attr: st.Attr(), Stat: st.Fingerprint, Linked: st.Type == farm.File && st.Links > 1}
+	if s.filter.Load().LeavesOut(p, o.Attr) {
+		o.LeftOut = true
+		return o, nil
+	}
 	switch st.Type {
 	case farm.Dir:
 		o.Attr.XAttrs, err = s.xattrs(p, st)

@@ -80,7 +80,7 @@ func TestExamineUnsupported(t *testing.T) {
 
 // TestExamineExcluded: what is excluded stays as the index has it, be it there or not.
 func TestExamineExcluded(t *testing.T) {
-	each(t, scan.Config{Exclude: []string{"*.tmp"}}, func(r *rig) {
+	each(t, scan.Config{Filter: excluding("*.tmp")}, func(r *rig) {
 		r.write("a.tmp", "x")
 		known := farm.Disk{Attr: farm.Attr{Type: farm.File, Size: 7}, Stat: farm.Fingerprint{Ino: 7}}
 		for _, p := range []string{"a.tmp", "b.tmp", "d.tmp/f", ".tandem/folder", "."} {

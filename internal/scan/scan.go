@@ -18,12 +18,9 @@ const (
 	maxReads      = 4                      // attempts at a stable read in one Examine
 )
 
-// Config of a Scanner. Only Exclude is needed in production.
+// Config of a Scanner. Only Filter is needed in production.
 type Config struct {
-	// Exclude lists glob patterns (* ? [] {} and **). One without a slash matches a name at any depth, any other the
-	// path from the root; a leading slash ties a name to the root. "dir/**" is all in dir, but not dir. What lies in an
-	// excluded directory is excluded. Whoever takes patterns from people checks them: a malformed one matches nothing.
-	Exclude  []string
+	Filter   *Filter          // nil: all is replicated
 	Now      func() time.Time // nil: time.Now
 	Progress func(Progress)   // called by Walk after each directory; may be nil
 	Log      *slog.Logger     // nil: none
@@ -39,7 +36,7 @@ type Progress struct {
 // Scanner looks at one folder.
 type Scanner struct {
 	fs       vfs.FS
-	exclude  excludes
+	filter   atomic.Pointer[Filter]
 	now      func() time.Time
 	progress func(Progress)
 	log      *slog.Logger
@@ -60,24 +57,12 @@ func New(fs vfs.FS, cfg Config) *Scanner {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.buffers.New = func() any { return new([readBytes]byte) }
-	for _, p := range cfg.Exclude {
-		if !s.exclude.add(p) {
-			s.log.Error("exclude pattern is malformed and matches nothing", "pattern", p)
-		}
-	}
+	s.filter.Store(cfg.Filter)
 	return s
 }
 
-// Excluded tells whether p is not replicated: because a pattern matches it or a directory that it lies in, or because
-// it is private.
-func (s *Scanner) Excluded(p farm.Path) bool {
-	if p.Private() {
-		return true
-	}
-	for ; !p.IsRoot(); p = p.Parent() {
-		if s.exclude.match(p) {
-			return true
-		}
-	}
-	return false
-}
+// SetFilter decides about all looks that begin from now on.
+func (s *Scanner) SetFilter(f *Filter) { s.filter.Store(f) }
+
+// Excluded tells whether nothing at p is replicated: because the filter says so, or because it is private.
+func (s *Scanner) Excluded(p farm.Path) bool { return s.filter.Load().Excluded(p) }

@@ -46,7 +46,7 @@ func (s *Scanner) compare(ctx context.Context, dir farm.Path, deep bool, cat Cat
 	if s.Excluded(dir) {
 		return nil
 	}
-	w := &walk{Scanner: s, cat: cat, deep: deep, seen: map[string]int64{}}
+	w := &walk{Scanner: s, cat: cat, deep: deep, seen: map[string]int64{}, filter: s.filter.Load()}
 	w.report = func(p farm.Path) error {
 		w.count.Reported++
 		return report(p)
@@ -78,6 +78,7 @@ func (s *Scanner) compare(ctx context.Context, dir farm.Path, deep bool, cat Cat
 // walk is the state of one Walk.
 type walk struct {
 	*Scanner
+	filter *Filter // one for the whole walk
 	cat    Catalogue
 	deep   bool
 	report func(farm.Path) error
@@ -92,6 +93,7 @@ func (w *walk) directory(dir farm.Path) (below []farm.Path, err error) {
 	if err != nil {
 		return nil, err
 	}
+	_, excluded := w.filter.Decides(dir)
 	list, err := w.fs.ReadDir(dir)
 	switch kind := farm.KindOf(err); {
 	case err == nil:
@@ -108,7 +110,7 @@ func (w *walk) directory(dir farm.Path) (below []farm.Path, err error) {
 	}
 	for _, e := range list {
 		child, err := dir.Join(e.Name)
-		if err != nil || w.skips(child) {
+		if err != nil || w.filter.leavesChild(child, excluded) {
 			continue
 		}
 		prior := known[e.Name]
@@ -121,11 +123,8 @@ func (w *walk) directory(dir farm.Path) (below []farm.Path, err error) {
 			below = append(below, child)
 		}
 	}
-	return below, w.absentees(dir, known)
+	return below, w.absentees(dir, known, excluded)
 }
-
-// skips tells whether child, which lies in a directory that is not excluded, is.
-func (w *walk) skips(child farm.Path) bool { return child.Private() || w.exclude.match(child) }
 
 // entry compares one entry and tells whether it is a directory.
 func (w *walk) entry(p farm.Path, prior farm.Disk) (isDir bool, err error) {
@@ -135,6 +134,8 @@ func (w *walk) entry(p farm.Path, prior farm.Disk) (isDir bool, err error) {
 	switch {
 	case farm.KindOf(err) == farm.Unavailable:
 		return false, err
+	case err == nil && prior.Type == farm.Absent && w.filter.LeavesOut(p, st.Attr()):
+		return false, nil
 	case err == nil && (w.deep || st.Type != farm.Dir || st.Ino == prior.Stat.Ino):
 		if same, e := w.unchanged(p, st, prior); same && e == nil {
 			return st.Type == farm.Dir, nil
@@ -156,11 +157,12 @@ func gone(st vfs.Stat, err error) bool {
 }
 
 // absentees reports what the catalogue has in dir and the disk has not, once it is sure that the root still is there.
-func (w *walk) absentees(dir farm.Path, known map[string]farm.Disk) error {
+// Excluded tells whether dir is.
+func (w *walk) absentees(dir farm.Path, known map[string]farm.Disk, excluded bool) error {
 	checked := false
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		child, err := dir.Join(name)
-		if err != nil || known[name].Type == farm.Absent || w.skips(child) {
+		if err != nil || known[name].Type == farm.Absent || w.filter.leavesChild(child, excluded) {
 			continue
 		}
 		if !checked {
@@ -187,5 +189,6 @@ func (w *walk) missing(dir farm.Path) error {
 	if err != nil {
 		return err
 	}
-	return w.absentees(dir, known)
+	_, excluded := w.filter.Decides(dir)
+	return w.absentees(dir, known, excluded)
 }

@@ -57,7 +57,7 @@ func TestWalk(t *testing.T) {
 		{"private", func(r *rig, c catalogue) { r.write(".tandem/staging/x", "x"); c[".tandem"] = c["a"] }, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			each(t, scan.Config{Exclude: []string{"cache", "*.tmp"}}, func(r *rig) {
+			each(t, scan.Config{Filter: excluding("cache", "*.tmp")}, func(r *rig) {
 				cat := r.sample()
 				c.change(r, cat)
 				got, err := r.walk(r.s, ".", cat)
@@ -112,7 +112,7 @@ func TestList(t *testing.T) {
 }
 
 func TestWalkSubtree(t *testing.T) {
-	each(t, scan.Config{Exclude: []string{"/x"}}, func(r *rig) {
+	each(t, scan.Config{Filter: excluding("/x")}, func(r *rig) {
 		c := r.sample()
 		r.write("h", "not below a")
 		r.write("a/new", "x")
@@ -195,8 +195,8 @@ func TestWalkProgress(t *testing.T) {
 }
 
 func TestExcluded(t *testing.T) {
-	s := scan.New(nil, scan.Config{Exclude: []string{"[", "", "a/{b", "/", // malformed: no harm
-		"*.tmp", "cache/**", "/build", "node_modules/", "a/*/c", "**/logs/*.log"}})
+	s := scan.New(nil, scan.Config{Filter: excluding("[", "", "a/{b", "/", // malformed: no harm
+		"*.tmp", "cache/**", "/build", "node_modules/", "a/*/c", "**/logs/*.log")})
 	for p, want := range map[string]bool{
 		"x.tmp": true, "a/b/x.tmp": true, "x.tmp/below": true, "x.tmpl": false,
 		"cache": false, "cache/x": true, "cache/x/y": true, "a/cache/x": false,

@@ -244,7 +244,7 @@ func (r *reader) state(s *pb.State) farm.MemberState {
 				Known:   r.vector("folders.known", f.GetKnown()),
 				Applied: r.vector("folders.applied", f.GetApplied()),
 				Durable: r.vector("folders.durable", f.GetDurable()),
-				Entries: f.GetEntries(), Waiting: f.GetWaiting(),
+				Entries: f.GetEntries(), Waiting: f.GetWaiting(), Paused: f.GetPaused(), Braked: f.GetBraked(),
 			}
 		}
 	}

@@ -159,7 +159,7 @@ func (w *writer) state(s farm.MemberState) *pb.State {
 	for _, id := range slices.Sorted(maps.Keys(s.Folders)) {
 		f := s.Folders[id]
 		out.Folders = append(out.Folders, &pb.Folder{Name: string(id), Actor: w.actor(f.Actor), Known: w.vector(f.Known),
-			Applied: w.vector(f.Applied), Durable: w.vector(f.Durable), Entries: f.Entries, Waiting: f.Waiting})
+			Applied: w.vector(f.Applied), Durable: w.vector(f.Durable), Entries: f.Entries, Waiting: f.Waiting, Paused: f.Paused, Braked: f.Braked})
 	}
 	out.Number, out.TellsLinks = s.Number, s.Links != nil
 	w.limit("state.links", len(s.Links), MaxList)

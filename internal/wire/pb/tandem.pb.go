@@ -1141,6 +1141,8 @@ type Folder struct {
 	Durable       *Vector                `protobuf:"bytes,5,opt,name=durable,proto3" json:"durable,omitempty"`
 	Entries       int64                  `protobuf:"varint,6,opt,name=entries,proto3" json:"entries,omitempty"`
 	Waiting       int64                  `protobuf:"varint,7,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	Paused        bool                   `protobuf:"varint,30,opt,name=paused,proto3" json:"paused,omitempty"`
+	Braked        bool                   `protobuf:"varint,31,opt,name=braked,proto3" json:"braked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1222,6 +1224,20 @@ func (x *Folder) GetWaiting() int64 {
 		return x.Waiting
 	}
 	return 0
+}
+
+func (x *Folder) GetPaused() bool {
+	if x != nil {
+		return x.Paused
+	}
+	return false
+}
+
+func (x *Folder) GetBraked() bool {
+	if x != nil {
+		return x.Braked
+	}
+	return false
 }
 
 type State struct {
@@ -1874,7 +1890,7 @@ const file_tandem_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\fR\brevision\x12\x16\n" +
 	"\x06wanted\x18\x02 \x01(\fR\x06wanted\x12\x16\n" +
 	"\x06faults\x18\x03 \x03(\fR\x06faults\x12%\n" +
-	"\x05sites\x18\x04 \x03(\v2\x0f.tandem.v1.SiteR\x05sites\"\xe9\x01\n" +
+	"\x05sites\x18\x04 \x03(\v2\x0f.tandem.v1.SiteR\x05sites\"\x99\x02\n" +
 	"\x06Folder\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\rR\x05actor\x12'\n" +
@@ -1882,7 +1898,9 @@ const file_tandem_proto_rawDesc = "" +
 	"\aapplied\x18\x04 \x01(\v2\x11.tandem.v1.VectorR\aapplied\x12+\n" +
 	"\adurable\x18\x05 \x01(\v2\x11.tandem.v1.VectorR\adurable\x12\x18\n" +
 	"\aentries\x18\x06 \x01(\x03R\aentries\x12\x18\n" +
-	"\awaiting\x18\a \x01(\x03R\awaiting\"\xa6\x02\n" +
+	"\awaiting\x18\a \x01(\x03R\awaiting\x12\x16\n" +
+	"\x06paused\x18\x1e \x01(\bR\x06paused\x12\x16\n" +
+	"\x06braked\x18\x1f \x01(\bR\x06braked\"\xa6\x02\n" +
 	"\x05State\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12%\n" +
 	"\x05roles\x18\x02 \x03(\x0e2\x0f.tandem.v1.RoleR\x05roles\x12\x1a\n" +
