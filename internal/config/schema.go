@@ -72,11 +72,11 @@ type Folder struct {
 	Path     string          `toml:"path,required" doc:"absolute path of the directory; a member may have it elsewhere (see member.toml)" example:"\"/var/www/shop\""`
 	Exclude  []string        `toml:"exclude,orone" doc:"patterns of paths that are not replicated, relative to the folder: * within a name, ** over directories; see [folders](folders.md#filters)" example:"[\"cache/**\", \"*.log\"]"`
 	Include  []string        `toml:"include,orone" doc:"patterns of paths that are replicated although a pattern of exclude matches them or a directory they lie in" example:"[\"cache/keep/**\"]"`
-	Defaults bool            `toml:"defaults" default:"true" doc:"leave out what is never an application's: swap and lock files of editors, .DS_Store, Thumbs.db and the like; tandem folder show lists the patterns"`
+	Defaults bool            `toml:"defaults" default:"true" doc:"leave out what is never an application's: swap and lock files of editors, .DS_Store, Thumbs.db and the like; see [folders](folders.md#what-is-left-out-by-default)"`
 	MaxSize  Size            `toml:"max_size" default:"\"0\"" doc:"files above it are not replicated; 0: all are" example:"\"2GiB\""`
 	ReadOnly []farm.MemberID `toml:"read_only,orone" doc:"members on which the folder is only read: what is changed there is undone and preserved" example:"[\"web3\"]"`
 	From     []farm.MemberID `toml:"from,orone" doc:"members whose changes count: on all others the folder is only read; without this key all members' changes count" example:"[\"web1\"]"`
-	Brake    Share           `toml:"brake" default:"\"10%\"" doc:"a scan that finds more of the folder deleted than this, and more than 100 paths, deletes nothing elsewhere until tandem folder release or refuse; off: it does" example:"\"off\""`
+	Brake    Share           `toml:"brake" default:"\"off\"" doc:"a scan that finds more of the folder deleted than this, and more than 100 paths, deletes nothing elsewhere until the files are back or the brake is off; see [folders](folders.md#the-brake)" example:"\"10%\""`
 	Watch    string          `toml:"watch" default:"\"auto\"" values:"auto|fanotify|inotify|poll" doc:"how changes are noticed; auto takes the best that the system allows"`
 	Audit    time.Duration   `toml:"audit" default:"\"1h\"" min:"1m" doc:"how often the whole folder is compared with the index, in case a change went unnoticed"`
 	XAttrs   string          `toml:"xattrs" default:"\"user\"" values:"user|all|none" doc:"which extended attributes are replicated: user is user.* and POSIX access control lists, all adds security.* (labels, capabilities) and trusted.*"`

@@ -39,7 +39,6 @@ const (
 	EventFolderUnwatched EventID = "folder.unwatched" // watches ran out; a part of the folder is polled
 	EventFolderHalted    EventID = "folder.halted"    // the root is gone or not the one expected; nothing is done
 	EventFolderBraked    EventID = "folder.braked"    // a scan found too much deleted; nothing of it is deleted elsewhere
-	EventFolderPaused    EventID = "folder.paused"    // a person stopped the folder on a member, or let it go on
 	EventFolderEpoch     EventID = "folder.epoch"     // the index was new, lost or set back
 	EventClockSkew       EventID = "clock.skew"       // a member's clock is far from ours
 

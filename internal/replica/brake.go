@@ -138,7 +138,7 @@ func (m *Machine) decideBrake() {
 		n := strconv.Itoa(m.holding)
 		m.raise(farm.EventFolderBraked, farm.Fault, farm.Path{},
 			fmt.Sprintf("a scan finds %s paths deleted, more than %d: nothing of it is deleted elsewhere", n, limit),
-			fmt.Sprintf("look at the folder's path; tandem folder release %s deletes them everywhere, tandem folder refuse %s brings them back from the others", m.folder, m.folder),
+			"see that all is mounted, it goes on by itself when the files are back; or let them be deleted everywhere with brake = \"off\" in the folder's table in farm.toml",
 			map[string]string{"missing": n, "limit": strconv.Itoa(limit)})
 	default:
 		m.believe()
