@@ -86,7 +86,7 @@ func (m *Machine) renumbered(r farm.Record) farm.Record {
 		stamp(&v.Content)
 		stamp(&v.Meta)
 		if v.Dot == own.Dot && !own.Dot.IsZero() {
-			m.emit(Push{farm.Change{Entry: known[i], Sent: m.now}})
+			m.push(farm.Change{Entry: known[i], Sent: m.now})
 		}
 	}
 	r.Known = known

@@ -204,6 +204,14 @@ func (m *Machine) pause(on bool) {
 	}
 }
 
+// push sends a change to all that are linked. Of what happens during a pause they are told when it is over, as they ask.
+// A pause also takes in nothing, so there is nothing to pass on; contents that others were told of before are still served.
+func (m *Machine) push(c farm.Change) {
+	if !m.paused {
+		m.emit(Push{c})
+	}
+}
+
 // wanted answers a peer's question, or keeps it for the end of the pause.
 func (m *Machine) wanted(in Wanted) {
 	if m.paused {

@@ -249,9 +249,7 @@ func (m *Machine) write(r farm.Record, seen farm.Observation) {
 	if d.Type == farm.File && a.Type == farm.Absent {
 		m.gone.add(d.Digest, d.Content.Dot)
 	}
-	if !m.paused { // then the others ask when it is over
-		m.emit(Push{farm.Change{Entry: e, Content: m.toSend(a, seen.Content), Sent: m.now}})
-	}
+	m.push(farm.Change{Entry: e, Content: m.toSend(a, seen.Content), Sent: m.now})
 	m.tellConflicts(r.Known, dot)
 }
 

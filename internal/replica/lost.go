@@ -39,7 +39,7 @@ func (m *Machine) giveUp(p farm.Path, w *work) {
 	m.meta.Known = m.meta.Known.With(own.Dot)
 	m.db.Put(r)
 	m.putMeta()
-	m.emit(Push{farm.Change{Entry: e, Sent: m.now}})
+	m.push(farm.Change{Entry: e, Sent: m.now})
 	w.phase, w.tries = idle, 0
 	m.raise(farm.EventFileBlocked, farm.Warning, p, "its last content is on no member any more: the version before it counts", "",
 		map[string]string{"lost": s.Content.Dot.String()})
