@@ -23,6 +23,7 @@ const (
 	EventTokenRefused  EventID = "token.refused"  // a wrong, used or expired invite token
 	EventMemberJoined  EventID = "member.joined"  // a token was redeemed
 	EventMemberVersion EventID = "member.version" // a member speaks no protocol that this one speaks
+	EventMemberRenewed EventID = "member.renewed" // this member's certificate was renewed, or could not be
 	EventMemberTwin    EventID = "member.twin"    // two live members use one name
 	EventFrameRefused  EventID = "frame.refused"  // a message of a member does not obey the limits
 

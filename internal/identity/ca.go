@@ -33,8 +33,10 @@ const (
 
 // Fingerprint is the name of a certificate's key: "sha256:" and the digest of its SubjectPublicKeyInfo in lower-case
 // hexadecimal. It stays the same when the certificate is renewed for the same key.
-func Fingerprint(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
+func Fingerprint(c *x509.Certificate) string { return fingerprint(c.RawSubjectPublicKeyInfo) }
+
+func fingerprint(publicKeyInfo []byte) string {
+	sum := sha256.Sum256(publicKeyInfo)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
@@ -119,6 +121,20 @@ func (id *Identity) Issue(csr []byte, name farm.MemberID) ([]byte, error) {
 		return nil, farm.Errorf(op, string(name), farm.Internal, "%w", err)
 	}
 	return cert.Raw, nil
+}
+
+// Renew is Issue for a member that exists: only for the key with that fingerprint, as the configuration lists it. Error
+// farm.Denied for another key.
+func (id *Identity) Renew(csr []byte, name farm.MemberID, listed string) ([]byte, error) {
+	const op = "renew certificate"
+	req, err := parseRequest(csr)
+	if err != nil {
+		return nil, farm.Errorf(op, string(name), farm.Invalid, "certificate request: %w", err)
+	}
+	if fingerprint(req.RawSubjectPublicKeyInfo) != listed {
+		return nil, farm.Errorf(op, string(name), farm.Denied, "the request is for another key than the one listed in farm.toml")
+	}
+	return id.Issue(csr, name)
 }
 
 // SignServer signs a certificate, in DER, for the host names and addresses that a certificate request lists, so that

@@ -159,6 +159,39 @@ func TestRenewal(t *testing.T) {
 	}
 }
 
+// TestRenewOnlyTheListedKey: whoever stole a name can't turn it into a certificate for a key of his own.
+func TestRenewOnlyTheListedKey(t *testing.T) {
+	c := newClock()
+	web1 := createFarm(t, c, "web1")
+	edge1 := join(t, web1, "edge1", false)
+	csr, err := edge1.CSR()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := edge1.Expires()
+	c.at = c.at.AddDate(1, 0, 0)
+	der, err := web1.Renew(csr, "edge1", edge1.Fingerprint())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := edge1.Install(der); err != nil || !edge1.Expires().After(before) {
+		t.Errorf("installed: %v, ends %v", err, edge1.Expires())
+	}
+	for name, err := range map[string]error{
+		"another key":  errOf(web1.Renew(csr, "edge1", web1.Fingerprint())),
+		"no authority": errOf(edge1.Renew(csr, "edge1", edge1.Fingerprint())),
+	} {
+		if farm.KindOf(err) != farm.Denied {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := web1.Renew([]byte("no request"), "edge1", ""); farm.KindOf(err) != farm.Invalid {
+		t.Errorf("no request: %v", err)
+	}
+}
+
+func errOf(_ []byte, err error) error { return err }
+
 func TestIssueRefusesBadRequests(t *testing.T) {
 	c := newClock()
 	web1 := createFarm(t, c, "web1")

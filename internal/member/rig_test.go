@@ -66,7 +66,12 @@ func first(t *testing.T, name farm.MemberID) *server {
 // join makes another member by a token of s and runs it.
 func (s *server) join(name farm.MemberID) *server {
 	s.t.Helper()
-	inv, err := s.Invite(s.t.Context(), control.InviteRequest{Roles: []farm.Role{farm.RoleNode}, TTLSec: 60})
+	return s.joinAs(name, farm.RoleNode)
+}
+
+func (s *server) joinAs(name farm.MemberID, role farm.Role) *server {
+	s.t.Helper()
+	inv, err := s.Invite(s.t.Context(), control.InviteRequest{Roles: []farm.Role{role}, TTLSec: 60})
 	if err != nil {
 		s.t.Fatal(err)
 	}

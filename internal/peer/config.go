@@ -80,6 +80,12 @@ type Signer interface {
 	SignServer(csr []byte) (der []byte, err error)
 }
 
+// Renewer signs a new certificate (CSR and answer in DER) for a member that has proved its name in the handshake. It must
+// refuse any other key than the one that is listed for that name.
+type Renewer interface {
+	Renew(name farm.MemberID, csr []byte) (der []byte, err error)
+}
+
 // Caller runs control calls for other members.
 type Caller interface {
 	Call(ctx context.Context, from farm.MemberID, q wire.CallRequest) (body []byte, err error)
@@ -93,7 +99,7 @@ type Identity interface {
 	JoinTLS(protocol string) *tls.Config
 }
 
-// Config is what a Hub needs. Content, Joiner, Signer and Caller may be nil: what they would answer is farm.Unsupported.
+// Config is what a Hub needs. Content, Joiner, Signer, Renewer and Caller may be nil: what they would answer is farm.Unsupported.
 type Config struct {
 	Self     farm.MemberID
 	Farm     string // fingerprint of its CA
@@ -104,6 +110,7 @@ type Config struct {
 	Content  Content
 	Joiner   Joiner
 	Signer   Signer
+	Renewer  Renewer
 	Caller   Caller
 	Sink     farm.Sink
 	Log      *slog.Logger

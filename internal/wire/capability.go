@@ -15,6 +15,7 @@ const (
 	CanRelay Capability = 2 // Heard, and whom a member is linked with
 	CanPack  Capability = 2 // compressed frames
 	CanRich  Capability = 2 // extended attributes, setuid and setgid
+	CanRenew Capability = 2 // the call Renew
 )
 
 // Can tells whether a session of that protocol version has the capability.

@@ -135,8 +135,12 @@ func (echo) Call(_ context.Context, from farm.MemberID, q wire.CallRequest) ([]b
 
 func (echo) SignServer(csr []byte) ([]byte, error) { return append([]byte("signed "), csr...), nil }
 
+func (echo) Renew(name farm.MemberID, csr []byte) ([]byte, error) {
+	return append([]byte(string(name)+" "), csr...), nil
+}
+
 func calls(t *testing.T, w World) {
-	x, y := Pair(t, w, peer.Config{Caller: echo{}, Signer: echo{}}, peer.Config{Caller: echo{}})
+	x, y := Pair(t, w, peer.Config{Caller: echo{}, Signer: echo{}, Renewer: echo{}}, peer.Config{Caller: echo{}})
 	ctx := context.Background()
 	for _, d := range []struct{ to, from *Node }{{x, y}, {y, x}} {
 		got, err := d.from.Call(ctx, d.to.ID, wire.CallRequest{Method: "probe", Body: []byte("{}")})
@@ -152,6 +156,12 @@ func calls(t *testing.T, w World) {
 	}
 	if _, err := x.Sign(ctx, "web2", []byte("csr")); farm.KindOf(err) != farm.Unsupported {
 		t.Errorf("a member without authority: %v", err)
+	}
+	if der, err := y.Renew(ctx, "web1", []byte("csr")); err != nil || string(der) != "web2 csr" {
+		t.Errorf("renew: %q, %v", der, err)
+	}
+	if _, err := x.Renew(ctx, "web2", []byte("csr")); farm.KindOf(err) != farm.Unsupported {
+		t.Errorf("a member that renews nothing: %v", err)
 	}
 }
 

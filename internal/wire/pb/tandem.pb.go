@@ -1950,11 +1950,12 @@ const file_tandem_proto_rawDesc = "" +
 	"\x04Role\x12\v\n" +
 	"\aNO_ROLE\x10\x00\x12\b\n" +
 	"\x04NODE\x10\x01\x12\b\n" +
-	"\x04EDGE\x10\x022\xde\x01\n" +
+	"\x04EDGE\x10\x022\x95\x02\n" +
 	"\aMembers\x121\n" +
 	"\aSession\x12\x10.tandem.v1.Frame\x1a\x10.tandem.v1.Frame(\x010\x01\x124\n" +
 	"\x05Fetch\x12\x17.tandem.v1.FetchRequest\x1a\x10.tandem.v1.Chunk0\x01\x124\n" +
-	"\x04Sign\x12\x16.tandem.v1.SignRequest\x1a\x14.tandem.v1.SignReply\x124\n" +
+	"\x04Sign\x12\x16.tandem.v1.SignRequest\x1a\x14.tandem.v1.SignReply\x125\n" +
+	"\x05Renew\x12\x16.tandem.v1.SignRequest\x1a\x14.tandem.v1.SignReply\x124\n" +
 	"\x04Call\x12\x16.tandem.v1.CallRequest\x1a\x14.tandem.v1.CallReply2<\n" +
 	"\x04Door\x124\n" +
 	"\x04Join\x12\x16.tandem.v1.JoinRequest\x1a\x14.tandem.v1.JoinReplyB\x19Z\x17tandem/internal/wire/pbb\x06proto3"
@@ -2025,15 +2026,17 @@ var file_tandem_proto_depIdxs = []int32{
 	2,  // 22: tandem.v1.Members.Session:input_type -> tandem.v1.Frame
 	16, // 23: tandem.v1.Members.Fetch:input_type -> tandem.v1.FetchRequest
 	20, // 24: tandem.v1.Members.Sign:input_type -> tandem.v1.SignRequest
-	22, // 25: tandem.v1.Members.Call:input_type -> tandem.v1.CallRequest
-	18, // 26: tandem.v1.Door.Join:input_type -> tandem.v1.JoinRequest
-	2,  // 27: tandem.v1.Members.Session:output_type -> tandem.v1.Frame
-	17, // 28: tandem.v1.Members.Fetch:output_type -> tandem.v1.Chunk
-	21, // 29: tandem.v1.Members.Sign:output_type -> tandem.v1.SignReply
-	23, // 30: tandem.v1.Members.Call:output_type -> tandem.v1.CallReply
-	19, // 31: tandem.v1.Door.Join:output_type -> tandem.v1.JoinReply
-	27, // [27:32] is the sub-list for method output_type
-	22, // [22:27] is the sub-list for method input_type
+	20, // 25: tandem.v1.Members.Renew:input_type -> tandem.v1.SignRequest
+	22, // 26: tandem.v1.Members.Call:input_type -> tandem.v1.CallRequest
+	18, // 27: tandem.v1.Door.Join:input_type -> tandem.v1.JoinRequest
+	2,  // 28: tandem.v1.Members.Session:output_type -> tandem.v1.Frame
+	17, // 29: tandem.v1.Members.Fetch:output_type -> tandem.v1.Chunk
+	21, // 30: tandem.v1.Members.Sign:output_type -> tandem.v1.SignReply
+	21, // 31: tandem.v1.Members.Renew:output_type -> tandem.v1.SignReply
+	23, // 32: tandem.v1.Members.Call:output_type -> tandem.v1.CallReply
+	19, // 33: tandem.v1.Door.Join:output_type -> tandem.v1.JoinReply
+	28, // [28:34] is the sub-list for method output_type
+	22, // [22:28] is the sub-list for method input_type
 	22, // [22:22] is the sub-list for extension type_name
 	22, // [22:22] is the sub-list for extension extendee
 	0,  // [0:22] is the sub-list for field type_name

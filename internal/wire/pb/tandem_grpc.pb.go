@@ -25,6 +25,7 @@ const (
 	Members_Session_FullMethodName = "/tandem.v1.Members/Session"
 	Members_Fetch_FullMethodName   = "/tandem.v1.Members/Fetch"
 	Members_Sign_FullMethodName    = "/tandem.v1.Members/Sign"
+	Members_Renew_FullMethodName   = "/tandem.v1.Members/Renew"
 	Members_Call_FullMethodName    = "/tandem.v1.Members/Call"
 )
 
@@ -40,6 +41,8 @@ type MembersClient interface {
 	Fetch(ctx context.Context, in *FetchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
 	// Sign returns a certificate of the farm for host names, for an edge.
 	Sign(ctx context.Context, in *SignRequest, opts ...grpc.CallOption) (*SignReply, error)
+	// Renew returns a member certificate for the caller's own name and listed key (protocol 2).
+	Renew(ctx context.Context, in *SignRequest, opts ...grpc.CallOption) (*SignReply, error)
 	// Call runs a control call on the other member.
 	Call(ctx context.Context, in *CallRequest, opts ...grpc.CallOption) (*CallReply, error)
 }
@@ -94,6 +97,16 @@ func (c *membersClient) Sign(ctx context.Context, in *SignRequest, opts ...grpc.
 	return out, nil
 }
 
+func (c *membersClient) Renew(ctx context.Context, in *SignRequest, opts ...grpc.CallOption) (*SignReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SignReply)
+	err := c.cc.Invoke(ctx, Members_Renew_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *membersClient) Call(ctx context.Context, in *CallRequest, opts ...grpc.CallOption) (*CallReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CallReply)
@@ -116,6 +129,8 @@ type MembersServer interface {
 	Fetch(*FetchRequest, grpc.ServerStreamingServer[Chunk]) error
 	// Sign returns a certificate of the farm for host names, for an edge.
 	Sign(context.Context, *SignRequest) (*SignReply, error)
+	// Renew returns a member certificate for the caller's own name and listed key (protocol 2).
+	Renew(context.Context, *SignRequest) (*SignReply, error)
 	// Call runs a control call on the other member.
 	Call(context.Context, *CallRequest) (*CallReply, error)
 	mustEmbedUnimplementedMembersServer()
@@ -136,6 +151,9 @@ func (UnimplementedMembersServer) Fetch(*FetchRequest, grpc.ServerStreamingServe
 }
 func (UnimplementedMembersServer) Sign(context.Context, *SignRequest) (*SignReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Sign not implemented")
+}
+func (UnimplementedMembersServer) Renew(context.Context, *SignRequest) (*SignReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Renew not implemented")
 }
 func (UnimplementedMembersServer) Call(context.Context, *CallRequest) (*CallReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Call not implemented")
@@ -197,6 +215,24 @@ func _Members_Sign_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Members_Renew_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SignRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MembersServer).Renew(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Members_Renew_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MembersServer).Renew(ctx, req.(*SignRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Members_Call_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CallRequest)
 	if err := dec(in); err != nil {
@@ -225,6 +261,10 @@ var Members_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Sign",
 			Handler:    _Members_Sign_Handler,
+		},
+		{
+			MethodName: "Renew",
+			Handler:    _Members_Renew_Handler,
 		},
 		{
 			MethodName: "Call",
