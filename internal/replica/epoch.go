@@ -10,19 +10,31 @@ import (
 // it wrote before its index was opened is the same for all; what it wrote since then is in doubt until the others have
 // told what they know of its feed.
 
-// twice tells whether e, which bears a number that we have given since the start, is not what we gave it to.
+// twice tells whether e shows that a number which we have given since the start was given before, to something else: it
+// is of another version than ours, or of another path. All numbers of ours that a version has seen are of its own path,
+// and what we wrote there we know, unless it was a deletion that all have forgotten.
 func (m *Machine) twice(e farm.Entry) bool {
-	dot := e.Version.Dot
-	if dot.Actor != m.first.Actor || dot.Actor != m.meta.Actor || dot.Seq <= m.first.Seq {
+	if m.first.Actor != m.meta.Actor {
+		return false
+	}
+	seen := e.Version.Vector.At(m.first.Actor)
+	if seen <= m.first.Seq {
 		return false
 	}
 	r, _ := m.db.Get(e.Path)
 	for _, k := range r.Known {
-		if k.Version.Dot == dot {
+		if k.Version.Dot == e.Version.Dot {
 			return k.Version.Time != e.Version.Time
 		}
 	}
-	return !r.Context().Covers(dot) && !r.Disk.Context.Covers(dot)
+	pos := farm.Position{Actor: m.first.Actor, Seq: seen}
+	return seen > m.forgotten && !r.Context().Covers(pos) && !r.Disk.Context.Covers(pos)
+}
+
+// forget drops a path whose deletion all have.
+func (m *Machine) forget(p farm.Path, r farm.Record) {
+	m.forgotten = max(m.forgotten, r.Context().At(m.first.Actor))
+	m.db.Drop(p)
 }
 
 // newEpoch goes on as another actor, because what this one wrote is not all known any more.

@@ -59,10 +59,8 @@ func (m *Machine) expire(paths []farm.Path) {
 		}
 		if m.durableEverywhere(r.Context()) && m.nothingBelow(p, gone) {
 			gone[p] = true
+			m.forget(p, r)
 		}
-	}
-	for p := range gone {
-		m.db.Drop(p)
 	}
 }
 

@@ -91,7 +91,7 @@ func (m *Machine) observed(in Observed) {
 func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
 	if r.Intent != nil {
 		// An intent explains the first look after it and no later one: what is found there then is an application's.
-		if !seen.Attr.Same(r.Disk.Attr) && seen.Attr.SameContent(r.Intent.Attr) {
+		if !seen.Attr.Same(r.Disk.Attr) && seen.Attr.SameContent(r.Intent.Attr) && !m.tookAll(r, seen.Attr) {
 			r.Disk = *r.Intent // we died, or failed, after the installation and before its answer
 		}
 		r.Intent = nil
@@ -144,6 +144,20 @@ func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
 		m.walkFor(r.Path)
 	}
 	return true
+}
+
+// tookAll tells whether a directory is gone that had something in it: then an application took it. An installation
+// removes what is empty.
+func (m *Machine) tookAll(r farm.Record, seen farm.Attr) bool {
+	if r.Disk.Type != farm.Dir || seen.Type == farm.Dir {
+		return false
+	}
+	for c := range m.db.Under(r.Path) {
+		if c.Disk.Type != farm.Absent {
+			return true
+		}
+	}
+	return false
 }
 
 // walkFor looks what is in a directory that is new. The directories in it are new, too, and have their turn when they
@@ -229,9 +243,11 @@ func (m *Machine) write(r farm.Record, seen farm.Observation) {
 	own := farm.Stamp{Dot: dot, Time: when}
 	d, a := r.Disk, seen.Attr
 	v := farm.Version{Dot: dot, Vector: d.Context.With(dot), Time: when, Content: own, Meta: own, Lost: d.Lost}
-	if a.SameContent(d.Attr) {
+	switch {
+	case d.Content.Dot.IsZero(): // nothing, or a leftover, was there
+	case a.SameContent(d.Attr):
 		v.Content = d.Content
-	} else if a.Type == d.Type && a.SameMeta(d.Attr) {
+	case a.Type == d.Type && a.SameMeta(d.Attr):
 		v.Meta = d.Meta
 	}
 	if a.Type == farm.Absent {
@@ -267,8 +283,7 @@ func asKnown(a farm.Attr, r farm.Record, v farm.Version) farm.Attr {
 // distrust takes what lies on the disk of a folder that is being seeded as a leftover: it is replaced by what the farm
 // knows of the path, and preserved.
 func (m *Machine) distrust(r farm.Record, seen farm.Observation) {
-	s := reconcile.Decide(r.Known, false)
-	r.Disk = farm.Disk{Attr: seen.Attr, Context: s.Context, Lost: s.LostDots, Stat: seen.Stat}
+	r.Disk = farm.Disk{Attr: seen.Attr, Stat: seen.Stat} // who edits a leftover has not seen what is to replace it
 	m.db.Put(r)
 	if seen.Attr.Type == farm.Dir {
 		m.wakeChildren(r.Path) // it waits for them, so they must not wait for it

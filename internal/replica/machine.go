@@ -11,12 +11,13 @@ import (
 //
 // Ownership: one goroutine.
 type Machine struct {
-	folder farm.FolderID
-	db     Catalogue
-	meta   farm.Meta
-	first  farm.Position // where our feed stood at the start: what we have written since may bear numbers used before
-	clock  farm.Clock
-	skip   func(farm.Path) bool // excluded; that of rules
+	folder    farm.FolderID
+	db        Catalogue
+	meta      farm.Meta
+	first     farm.Position // where our feed stood at the start: what we have written since may bear numbers used before
+	forgotten farm.Seq      // the highest number of ours among the paths that were dropped since the start
+	clock     farm.Clock
+	skip      func(farm.Path) bool // excluded; that of rules
 
 	rules  Rules
 	before func(farm.Path) bool // see Config; until the start

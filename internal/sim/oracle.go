@@ -50,7 +50,7 @@ func newOracle(f *sim) *oracle {
 // wrote says that an application on n closed a content.
 func (o *oracle) wrote(n *node, p farm.Path, content string) {
 	v := value{p, content}
-	if o.closed[v] {
+	if o.closed[v] || o.over[v] { // it may have been there half-written only
 		o.excused[v] = true // moved there and back: whether anybody saw it leave depends on the moment
 	}
 	if o.closed[v] = true; o.author[v] == nil {

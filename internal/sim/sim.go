@@ -209,7 +209,7 @@ func (f *sim) settle() error {
 	f.join()
 	f.closeHandles()
 	for _, n := range f.nodes {
-		n.stalled, n.deaf, n.disk = time.Time{}, false, nil
+		n.deaf, n.disk = false, nil
 		if !n.up {
 			n.start(!n.unclean)
 		}
@@ -240,7 +240,7 @@ func (f *sim) atRest() bool {
 	known := f.nodes[0].state().Known
 	for _, n := range f.nodes {
 		s := n.state()
-		if n.machine.Waiting() > 0 || !n.machine.Trusted() || !s.Known.Equal(known) || !s.Applied.Equal(known) || !s.Durable.Equal(known) {
+		if f.now.Sub(n.stalled) < time.Second || n.machine.Waiting() > 0 || !n.machine.Trusted() || !s.Known.Equal(known) || !s.Applied.Equal(known) || !s.Durable.Equal(known) {
 			return false
 		}
 	}
