@@ -41,6 +41,12 @@ func (t transport) Want(to farm.MemberID, known farm.Vector) {
 	}
 }
 
+// CatchUp implements replica.Transport.
+func (t transport) CatchUp(to farm.MemberID) { t.m.hub.CatchUp(to, t.id) }
+
+// Behind implements replica.Transport.
+func (t transport) Behind(to farm.MemberID) bool { return t.m.hub.Behind(to, t.id) }
+
 // Send implements replica.Transport.
 func (t transport) Send(ctx context.Context, to farm.MemberID, list []farm.Change) error {
 	if !t.m.exchanges(t.id, to) {

@@ -226,6 +226,20 @@ func (h *Hub) Lag(to farm.MemberID, folder farm.FolderID) {
 	}
 }
 
+// CatchUp begins the answer to the member's question for all that it does not know of a folder. What of an earlier answer
+// waits to be sent is dropped; its sender's context must have ended. SendWait sends the answer.
+func (h *Hub) CatchUp(to farm.MemberID, folder farm.FolderID) {
+	if s, err := h.live("send", to); err == nil {
+		s.out.begin(folder)
+	}
+}
+
+// Behind tells whether the member has missed a change of the folder since the last CatchUp, so that it will ask again.
+func (h *Hub) Behind(to farm.MemberID, folder farm.FolderID) bool {
+	s, err := h.live("send", to)
+	return err != nil || s.out.behind(folder)
+}
+
 // SendWait is Send for catching up: it waits for room in the queue, of which it leaves half to Send, and sends in as
 // many frames as it takes. Error farm.Unavailable if there is no session or it ends meanwhile.
 func (h *Hub) SendWait(ctx context.Context, to farm.MemberID, m wire.Message) error {

@@ -1,6 +1,8 @@
 package peer
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -44,7 +46,34 @@ func TestQueueLags(t *testing.T) {
 	if err := q.pushWait(t.Context(), changeOf(0, 1)); err != nil {
 		t.Fatal(err)
 	}
-	if !q.push(changeOf(i+1, 1)) {
+	if q.push(changeOf(i, 1)) || !q.behind("www") {
+		t.Fatal("an answer that has begun before the gap closes it")
+	}
+	q.begin("www")
+	if !q.push(changeOf(i+1, 1)) || q.behind("www") {
 		t.Fatal("no change is taken after the catching up began")
+	}
+}
+
+// TestQueueAnswersOnce: what waits of an answer is dropped when the next one begins, and its sender adds no more.
+func TestQueueAnswersOnce(t *testing.T) {
+	q := newQueue()
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := q.pushWait(ctx, changeOf(0, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.pushWait(t.Context(), wire.Changes{Folder: "other", List: changeOf(1, 1000).List}); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	q.begin("www")
+	if err := q.pushWait(ctx, changeOf(2, 1000)); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if m, ok := popAny(q); !ok || m.(wire.Changes).Folder != "other" {
+		t.Fatalf("%v", m)
+	}
+	if b, n := q.size(); b != 0 || n != 0 {
+		t.Fatalf("%d bytes in %d entries", b, n)
 	}
 }

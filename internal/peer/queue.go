@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"tandem/internal/farm"
@@ -91,7 +92,7 @@ func token(c chan struct{}) {
 }
 
 // push adds the whole message, or nothing if that would be more than the queue holds. Once changes of a folder did not fit,
-// no others are taken before pushWait has some: the receiver will ask for all behind the gap, so they would come twice.
+// no others are taken before the next begin: the receiver will ask for all behind the gap, so they would come twice.
 func (q *queue) push(m wire.Message) bool {
 	folder, list := items(m)
 	q.mu.Lock()
@@ -130,7 +131,7 @@ func (q *queue) add(l lane, list []item, bytes int) {
 func (q *queue) pushWait(ctx context.Context, m wire.Message) error {
 	folder, list := items(m)
 	for len(list) > 0 {
-		room, err := q.pushSome(folder, &list)
+		room, err := q.pushSome(ctx, folder, &list)
 		if err != nil || room == nil {
 			return err
 		}
@@ -144,13 +145,15 @@ func (q *queue) pushWait(ctx context.Context, m wire.Message) error {
 }
 
 // pushSome moves as much of the list into the queue as there is room for, and returns what tells of more room.
-func (q *queue) pushSome(folder farm.FolderID, list *[]item) (<-chan struct{}, error) {
+func (q *queue) pushSome(ctx context.Context, folder farm.FolderID, list *[]item) (<-chan struct{}, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if err := ctx.Err(); err != nil { // a newer question was answered meanwhile, perhaps: see begin
+		return nil, err
+	}
 	if q.closed != nil {
 		return nil, q.closed
 	}
-	delete(q.lags, folder)
 	n, bytes := 0, 0
 	for n < len(*list) && q.bytes+bytes < queueBytes/2 && q.entries+n < queueEntries/2 {
 		bytes += (*list)[n].bytes
@@ -169,6 +172,41 @@ func (q *queue) awaitRoom() <-chan struct{} {
 		q.room = make(chan struct{})
 	}
 	return q.room
+}
+
+// begin starts the answer to a question for all that the receiver does not know of a folder: what it asked for before and
+// has not been sent is in this answer as well, and what is pushed from now on is behind no gap. The caller has ended the
+// context of the earlier answer.
+func (q *queue) begin(folder farm.FolderID) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed != nil {
+		return
+	}
+	delete(q.lags, folder)
+	l := lane{folder, true}
+	for _, it := range q.lanes[l] {
+		q.bytes -= it.bytes
+		q.entries--
+	}
+	delete(q.lanes, l)
+	q.turn[1] = slices.DeleteFunc(q.turn[1], func(t lane) bool { return t == l })
+	q.tookSome()
+}
+
+// behind tells whether a change of the folder was not taken since the last begin.
+func (q *queue) behind(folder farm.FolderID) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.lags[folder]
+}
+
+// tookSome wakes those who wait for room. The caller holds mu.
+func (q *queue) tookSome() {
+	if q.room != nil {
+		close(q.room)
+		q.room = nil
+	}
 }
 
 // lag says that the folder's receiver is too slow to wait for: it will have to catch up.
@@ -223,10 +261,7 @@ func (q *queue) pop(bulk bool) (wire.Message, bool) {
 	}
 	q.bytes -= bytes
 	q.entries -= n
-	if q.room != nil {
-		close(q.room)
-		q.room = nil
-	}
+	q.tookSome()
 	return m, true
 }
 
@@ -255,10 +290,7 @@ func (q *queue) close(err error) {
 	}
 	q.closed = err
 	q.lanes, q.turn, q.bytes, q.entries = nil, [2][]lane{}, 0, 0
-	if q.room != nil {
-		close(q.room)
-		q.room = nil
-	}
+	q.tookSome()
 }
 
 func (q *queue) size() (bytes, entries int) {

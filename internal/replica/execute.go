@@ -113,57 +113,6 @@ func (r *Runner) walk(ctx context.Context, e Walk) {
 	r.find(ctx, Walked{e.ID, dir, err})
 }
 
-// stream sends a peer all that it does not know. A newer question replaces an older one.
-func (r *Runner) stream(ctx context.Context, e Stream) {
-	if cancel := r.streams[e.To]; cancel != nil {
-		cancel()
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	r.streams[e.To] = cancel
-	r.group.Go(func() {
-		defer cancel()
-		if err := r.catchUp(ctx, e); err != nil && ctx.Err() == nil {
-			r.cfg.Logger.Warn("catch-up ended early", "folder", r.cfg.Folder, "to", e.To, "err", err)
-		}
-	})
-}
-
-func (r *Runner) catchUp(ctx context.Context, e Stream) error {
-	var frame []farm.Change
-	bytes := 0
-	flush := func() error {
-		if len(frame) == 0 {
-			return nil
-		}
-		err := r.cfg.Transport.Send(ctx, e.To, frame)
-		frame, bytes = nil, 0
-		return err
-	}
-	for rec, err := range r.cfg.Log.All(farm.Path{}) {
-		if err != nil {
-			return err
-		}
-		for _, k := range rec.Known {
-			if e.Known.Covers(k.Version.Dot) {
-				continue
-			}
-			c := farm.Change{Entry: k, Content: r.small(ctx, rec, k)}
-			frame = append(frame, c)
-			bytes += len(c.Content)
-			if len(frame) < streamChanges && bytes < streamBytes {
-				continue
-			}
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-	}
-	if err := flush(); err != nil {
-		return err
-	}
-	return r.cfg.Transport.Had(ctx, e.To, e.Upto)
-}
-
 // small reads content that is small enough to travel with its entry. Whatever goes wrong, it can still be fetched.
 func (r *Runner) small(ctx context.Context, rec farm.Record, k farm.Entry) []byte {
 	if k.Type != farm.File || k.Size > farm.InlineBytes || rec.Disk.Digest != k.Digest {

@@ -112,8 +112,9 @@ type (
 	// Expire proposes records to forget, because they are deletions.
 	Expire struct{ Paths []farm.Path }
 
-	// Tick lets time pass: retries, syncs, questions. Once in 50 to 200 ms.
-	Tick struct{}
+	// Tick lets time pass: retries, syncs, questions. Once in 50 to 200 ms. Full: what peers send waits to be taken, so that
+	// nothing follows from their silence.
+	Tick struct{ Full bool }
 )
 
 func (Start) input()     {}

@@ -6,11 +6,11 @@ import (
 	"tandem/internal/farm"
 )
 
-func (m *Machine) tick() {
+func (m *Machine) tick(full bool) {
 	m.retryDue()
 	m.watchBrake()
 	m.endSeeding()
-	m.askThoseAhead()
+	m.askThoseAhead(full)
 	if v := m.applied(); !m.syncing && m.now.Sub(m.lastSync) >= syncEvery && !m.meta.Durable.CoversAll(v) {
 		m.syncing, m.lastSync = true, m.now
 		m.emit(Sync{Upto: v})

@@ -175,7 +175,7 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 	case Expire:
 		m.expire(in.Paths)
 	case Tick:
-		m.tick()
+		m.tick(in.Full)
 	}
 	return m.out
 }

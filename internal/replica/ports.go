@@ -72,6 +72,11 @@ type Transport interface {
 	// Relay is Push to some holders, of a change that somebody else has made.
 	Relay(to []farm.MemberID, c farm.Change)
 	Want(to farm.MemberID, known farm.Vector)
+	// CatchUp begins an answer to a Want: all that is pushed from now on reaches the peer, until Behind says that it does
+	// not. What of an earlier answer waits to be sent is dropped.
+	CatchUp(to farm.MemberID)
+	// Behind tells whether the peer has missed a push since the last CatchUp. Then it will ask again.
+	Behind(to farm.MemberID) bool
 	// Send sends versions that were asked for, and blocks while the peer is slow.
 	Send(ctx context.Context, to farm.MemberID, changes []farm.Change) error
 	Had(ctx context.Context, to farm.MemberID, upto farm.Vector) error

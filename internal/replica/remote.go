@@ -185,9 +185,13 @@ func (m *Machine) peerState(id farm.MemberID, s farm.FolderState) {
 
 // askThoseAhead asks peers that have known more than we do for a while without telling: after a gap in what they sent,
 // or for a feed whose member we are not linked to.
-func (m *Machine) askThoseAhead() {
+// Full: what they tell waits to be taken.
+func (m *Machine) askThoseAhead(full bool) {
 	for _, id := range sortedPeers(m.peers) {
 		p := m.peers[id]
+		if full && !p.aheadSince.IsZero() {
+			p.aheadSince = m.now
+		}
 		if !p.linked || p.aheadSince.IsZero() || m.now.Sub(p.aheadSince) < askAfter {
 			continue
 		}

@@ -66,10 +66,10 @@ type Runner struct {
 
 	mu      sync.Mutex
 	waiting map[uint64]chan farm.Position // barriers
+	streams map[farm.MemberID]context.CancelFunc
 	state   atomic.Pointer[farm.FolderState]
 	summary atomic.Pointer[Summary]
 	changed chan struct{} // closed and replaced at each change of state
-	streams map[farm.MemberID]context.CancelFunc
 	group   sync.WaitGroup
 	budget  eventBudget
 }
@@ -128,7 +128,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		case in := <-found:
 			effects = r.step(effects, in)
 		case <-tick.C:
-			effects = r.step(effects, Tick{})
+			effects = r.step(effects, Tick{Full: remote == nil})
 		}
 		effects = r.more(effects, remote)
 	}
@@ -193,6 +193,9 @@ func (r *Runner) find(ctx context.Context, in Input) {
 
 // Deliver gives the machine what came from a peer, or about one. It blocks while the folder has too much in work.
 func (r *Runner) Deliver(ctx context.Context, in Input) {
+	if down, ok := in.(PeerDown); ok {
+		r.hangUp(down.Peer)
+	}
 	select {
 	case r.remote <- in:
 	case <-ctx.Done():

@@ -26,17 +26,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // world is all ports of a runner in one: a disk of files without content, an index, and a transport that writes down
 // what is sent. What happened is in story, in order.
 type world struct {
-	mu      sync.Mutex
-	story   []string
-	cat     catalogue
-	broken  error // of the next commits
-	disk    map[farm.Path]farm.Attr
-	noticed chan replica.Noticed
-	nextID  uint64
-	frames  [][]farm.Change
-	states  []farm.FolderState
-	events  []farm.Event
-	blocked chan struct{} // installations wait for it; nil: they don't
+	mu        sync.Mutex
+	story     []string
+	cat       catalogue
+	broken    error // of the next commits
+	disk      map[farm.Path]farm.Attr
+	noticed   chan replica.Noticed
+	nextID    uint64
+	frames    [][]farm.Change
+	states    []farm.FolderState
+	events    []farm.Event
+	behind    bool          // a push did not get through
+	meanwhile func()        // is done before the next reading of the index
+	blocked   chan struct{} // installations wait for it; nil: they don't
 }
 
 func newWorld() *world {
@@ -97,6 +99,13 @@ func (w *world) Commit(put []farm.Record, drop []farm.Path, meta *farm.Meta) err
 }
 
 func (w *world) All(dir farm.Path) iter.Seq2[farm.Record, error] {
+	w.mu.Lock()
+	meanwhile := w.meanwhile
+	w.meanwhile = nil
+	w.mu.Unlock()
+	if meanwhile != nil {
+		meanwhile()
+	}
 	w.mu.Lock()
 	all := slices.Collect(w.cat.Under(dir))
 	w.mu.Unlock()
@@ -185,6 +194,8 @@ func (w *world) Sweep(context.Context) {}
 // The transport.
 
 func (w *world) Room(context.Context)                   {}
+func (w *world) CatchUp(to farm.MemberID)               { w.tell("catch up %s", to) }
+func (w *world) Behind(farm.MemberID) bool              { w.mu.Lock(); defer w.mu.Unlock(); return w.behind }
 func (w *world) Relay(_ []farm.MemberID, c farm.Change) { w.tell("relay %s", c.Entry.Path) }
 func (w *world) Push(c farm.Change)                     { w.tell("push %s", c.Entry.Path) }
 func (w *world) Want(to farm.MemberID, _ farm.Vector)   { w.tell("want %s", to) }
