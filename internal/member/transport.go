@@ -140,7 +140,7 @@ func (m *Member) Receive(ctx context.Context, from farm.MemberID, msg wire.Messa
 	case wire.Heard:
 		m.takeHeard(ctx, from, msg.MemberState)
 	case wire.Changes:
-		for _, c := range msg.List {
+		for _, c := range m.enrich(from, msg) {
 			m.deliver(ctx, from, msg.Folder, replica.Arrived{From: from, Change: c})
 		}
 	case wire.Want:

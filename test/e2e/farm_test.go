@@ -61,6 +61,7 @@ func need(t *testing.T, commands ...string) {
 // member is a server of the farm under test.
 type member struct {
 	name, addr, dir string
+	program         string // that it runs
 	cmd             *exec.Cmd
 	done            chan struct{}
 }
@@ -78,7 +79,7 @@ func newFarm(t *testing.T, names ...string) *farmUnderTest { return newFarmOn(t,
 func newFarmOn(t *testing.T, l *lan, names ...string) *farmUnderTest {
 	f := &farmUnderTest{t: t, lan: l, members: map[string]*member{}, order: names}
 	for _, n := range names {
-		f.members[n] = &member{name: n, addr: f.lan.host(n), dir: filepath.Join(t.TempDir(), n)}
+		f.members[n] = &member{name: n, addr: f.lan.host(n), dir: filepath.Join(t.TempDir(), n), program: program}
 	}
 	f.lan.host("visitor")
 	t.Cleanup(func() {
@@ -119,7 +120,7 @@ func (f *farmUnderTest) tandem(name string, args ...string) []byte {
 }
 
 func (f *farmUnderTest) try(name string, args ...string) ([]byte, error) {
-	cmd := f.lan.command(name, append(append([]string{program}, args...), f.flags(name)...)...)
+	cmd := f.lan.command(name, append(append([]string{f.members[name].program}, args...), f.flags(name)...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -207,7 +208,7 @@ func (f *farmUnderTest) start(n string) {
 		f.t.Fatal(err)
 	}
 	defer log.Close()
-	m.cmd = f.lan.command(n, append([]string{program, "run"}, f.flags(n)...)...)
+	m.cmd = f.lan.command(n, append([]string{m.program, "run"}, f.flags(n)...)...)
 	m.cmd.Stdout, m.cmd.Stderr = log, log
 	if err := m.cmd.Start(); err != nil {
 		f.t.Fatal(err)
