@@ -27,8 +27,23 @@ func (m *Machine) twice(e farm.Entry) bool {
 			return k.Version.Time != e.Version.Time
 		}
 	}
+	if i := int(seen - m.first.Seq - 1); i < len(m.gave) {
+		return m.gave[i] != e.Path
+	}
 	pos := farm.Position{Actor: m.first.Actor, Seq: seen}
 	return seen > m.forgotten && !r.Context().Covers(pos) && !r.Disk.Context.Covers(pos)
+}
+
+// maxGave bounds the changes since the start of which it is remembered what path each number was given to.
+const maxGave = 4096
+
+// give takes the next number of ours for a change of p.
+func (m *Machine) give(p farm.Path) farm.Position {
+	m.meta.Seq++
+	if m.meta.Actor == m.first.Actor && len(m.gave) < maxGave {
+		m.gave = append(m.gave, p)
+	}
+	return farm.Position{Actor: m.meta.Actor, Seq: m.meta.Seq}
 }
 
 // forget drops a path whose deletion all have.

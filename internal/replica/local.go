@@ -234,8 +234,7 @@ func (m *Machine) tellParent(p farm.Path, w *work) {
 // Invariant: its vector is the context of what was on disk, so of what the application could see, not of what has been
 // heard of since.
 func (m *Machine) write(r farm.Record, seen farm.Observation) {
-	m.meta.Seq++
-	dot := farm.Position{Actor: m.meta.Actor, Seq: m.meta.Seq}
+	dot := m.give(r.Path)
 	when := m.clock.Now(m.now)
 	if m.seeding && r.Disk.Content.Dot.IsZero() {
 		when = farm.HLC(m.meta.Seq) // found here: older than all that the farm wrote: it loses, and is preserved

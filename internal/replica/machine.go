@@ -16,6 +16,7 @@ type Machine struct {
 	meta      farm.Meta
 	first     farm.Position // where our feed stood at the start: what we have written since may bear numbers used before
 	forgotten farm.Seq      // the highest number of ours among the paths that were dropped since the start
+	gave      []farm.Path   // the paths of the first numbers of ours since the start
 	clock     farm.Clock
 	skip      func(farm.Path) bool // excluded; that of rules
 
