@@ -28,7 +28,9 @@ func (a *app) folderCommand() *cobra.Command {
 			return a.show(folders, func(u *ui) { printFolders(u, "", folders) })
 		},
 	}
-	return a.group("folder", "list and measure the replicated folders", "tandem folder list", list, a.probeCommand())
+	return a.group("folder", "list, pause and measure the replicated folders", "tandem folder list",
+		list, a.folderShow(), a.steerCommand(control.VerbPause), a.steerCommand(control.VerbResume), a.steerCommand(control.VerbRelease),
+		a.steerCommand(control.VerbRefuse), a.probeCommand())
 }
 
 func printFolders(u *ui, indent string, folders []control.Folder) {
@@ -41,6 +43,7 @@ func printFolders(u *ui, indent string, folders []control.Folder) {
 		case control.FolderScanning:
 			state.tone = warn
 		}
+		state.text, state.tone = flowState(f, state)
 		if !f.InSync {
 			sync = cell{"no", bad}
 		}
@@ -48,6 +51,9 @@ func printFolders(u *ui, indent string, folders []control.Folder) {
 	}
 	t.print(u, indent)
 	for _, f := range folders {
+		for _, s := range flowLines(f) {
+			u.line("%s%s: %s", indent, f.ID, u.paint(warn, s))
+		}
 		if s := unkept(f.Unkept); s != "" {
 			u.line("%s%s: %s", indent, f.ID, s)
 		}

@@ -14,6 +14,7 @@ type Backend interface {
 	Prober
 	Roster
 	Preserver
+	Steerer
 }
 
 // Observer tells how things are.

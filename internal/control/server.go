@@ -93,6 +93,8 @@ func (s *Server) Handler() http.Handler {
 	handle("POST /v1/conflicts/diff", s.conflictDiff)
 	handle("POST /v1/conflicts/restore", s.conflictRestore)
 	handle("POST /v1/conflicts/drop", s.conflictDrop)
+	handle("POST /v1/folders/{id}/{verb}", s.steer)
+	handle("GET /v1/why", s.why)
 	handle("POST /v1/invites", s.invite)
 	handle("GET /v1/members", s.members)
 	handle("DELETE /v1/members/{name}", s.removeMember)

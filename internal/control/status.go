@@ -94,6 +94,10 @@ type Folder struct {
 	Durable farm.Vector   `json:"durable"` // what survives a power cut here
 	Peers   []FolderPeer  `json:"peers"`
 
+	Paused   *FolderPause `json:"paused,omitempty"`    // nil: it is not
+	Braked   *FolderBrake `json:"braked,omitempty"`    // nil: the brake is off
+	ReadOnly bool         `json:"read_only,omitempty"` // what is changed here is undone
+
 	Preserved PreservedUsage `json:"preserved"` // kept here outside the tree
 
 	// Unkept counts by kind what the last whole scan saw and what is not, or not wholly, replicated here: "fifo", "socket",
@@ -102,10 +106,24 @@ type Folder struct {
 	Unkept map[string]int64 `json:"unkept,omitempty"`
 }
 
+// FolderPause says since when a folder is paused on a member: it sends and installs nothing.
+type FolderPause struct {
+	Since time.Time     `json:"since"`
+	By    farm.MemberID `json:"by"` // the member where it was said
+}
+
+// FolderBrake says what the brake holds on a member: deletions that a scan found, too many to be believed.
+type FolderBrake struct {
+	Held  int `json:"held"`  // paths
+	Limit int `json:"limit"` // as many would have been believed
+}
+
 // FolderPeer is another member that holds the folder.
 type FolderPeer struct {
 	Member  farm.MemberID `json:"member"`
 	Linked  bool          `json:"linked"`
+	Paused  bool          `json:"paused,omitempty"` // the folder, there
+	Braked  bool          `json:"braked,omitempty"`
 	Backlog uint64        `json:"backlog"` // changes that this member has applied and that one has not, as last heard
 	Applied farm.Vector   `json:"applied"`
 	Durable farm.Vector   `json:"durable"`

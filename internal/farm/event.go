@@ -39,6 +39,7 @@ const (
 	EventFolderUnkept    EventID = "folder.unkept"    // something of the tree can't be represented here, or is not replicated
 	EventFolderUnwatched EventID = "folder.unwatched" // watches ran out; a part of the folder is polled
 	EventFolderHalted    EventID = "folder.halted"    // the root is gone or not the one expected; nothing is done
+	EventFolderPaused    EventID = "folder.paused"    // a person paused it, or let it go on
 	EventFolderBraked    EventID = "folder.braked"    // a scan found too much deleted; nothing of it is deleted elsewhere
 	EventFolderEpoch     EventID = "folder.epoch"     // the index was new, lost or set back
 	EventClockSkew       EventID = "clock.skew"       // a member's clock is far from ours

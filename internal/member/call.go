@@ -12,8 +12,10 @@ import (
 
 // Calls that members make on each other.
 const (
-	callKept = "preserved.list"
-	callDrop = "preserved.drop"
+	callKept  = "preserved.list"
+	callDrop  = "preserved.drop"
+	callSteer = "folder.steer"
+	callWhy   = "folder.why"
 )
 
 const (
@@ -48,7 +50,7 @@ type dropReply struct {
 }
 
 // Call implements peer.Caller.
-func (m *Member) Call(_ context.Context, from farm.MemberID, q wire.CallRequest) ([]byte, error) {
+func (m *Member) Call(ctx context.Context, from farm.MemberID, q wire.CallRequest) ([]byte, error) {
 	switch q.Method {
 	case callKept:
 		var req keptRequest
@@ -64,6 +66,20 @@ func (m *Member) Call(_ context.Context, from farm.MemberID, q wire.CallRequest)
 		}
 		reply, err := m.dropHere(req)
 		return writeCall(reply, err)
+	case callSteer:
+		var req steerRequest
+		if err := readCall(q, &req); err != nil {
+			return nil, err
+		}
+		done, err := m.steerHere(ctx, from, req)
+		return writeCall(done, err)
+	case callWhy:
+		var req whyRequest
+		if err := readCall(q, &req); err != nil {
+			return nil, err
+		}
+		why, err := m.whyHere(ctx, req)
+		return writeCall(why, err)
 	}
 	return nil, farm.Errorf("call", q.Method, farm.Unsupported, "%s asks for what this version does not know", from)
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,19 +37,21 @@ type folderSpec struct {
 
 // folder is a running replicated folder.
 type folder struct {
-	spec    folderSpec
-	flow    atomic.Pointer[flowRules]
-	note    folderNote // guarded by folders.noting once it runs
-	fs      vfs.FS
-	index   *index.Index
-	watcher *watch.Watcher
-	keeper  *install.Keeper
-	scanner *scan.Scanner
-	runner  *replica.Runner
-	noticed chan replica.Noticed
-	ctx     context.Context // ends when it stops
-	stop    context.CancelFunc
-	done    chan struct{}
+	spec     folderSpec
+	flow     atomic.Pointer[flowRules]
+	note     folderNote                // guarded by folders.noting once it runs
+	paused   atomic.Pointer[pauseNote] // that of note
+	fs       vfs.FS
+	index    *index.Index
+	watcher  *watch.Watcher
+	keeper   *install.Keeper
+	scanner  *scan.Scanner
+	runner   *replica.Runner
+	noticed  chan replica.Noticed
+	ctx      context.Context // ends when it stops
+	stop     context.CancelFunc
+	done     chan struct{}
+	steering sync.Mutex // while people say something to it
 
 	unkept     atomic.Pointer[map[string]int64] // as of the last whole scan
 	sink       farm.Sink
@@ -69,6 +72,7 @@ func (m *Member) openFolder(spec folderSpec, seeding bool) (_ *folder, err error
 	if f.note, err = m.paths.readNote(spec.id); err != nil {
 		return nil, err
 	}
+	f.paused.Store(f.note.Paused)
 	if f.index, err = m.openIndex(spec.id); err != nil {
 		return nil, err
 	}

@@ -57,7 +57,9 @@ func first(t *testing.T, name farm.MemberID) *server {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	s.edit(config.FarmFile, func(src string) string { return src + "\n[folder.www]\npath = \"/nowhere\"\nwatch = \"inotify\"\n" })
+	s.edit(config.FarmFile, func(src string) string {
+		return src + "\n[folder.www]\npath = \"/nowhere\"\nwatch = \"inotify\"\nbrake = \"10%\"\n"
+	})
 	s.place()
 	s.start()
 	return s

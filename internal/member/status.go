@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -93,14 +94,22 @@ func (m *Member) oneFolder(f *folder) control.Folder {
 		Waiting: s.Waiting, Applied: s.Applied, Durable: s.Durable, Peers: []control.FolderPeer{},
 		Unkept: f.Unkept(),
 	}
+	cf.Paused, cf.Braked, cf.ReadOnly = f.flowStatus(sum)
 	if u := f.keeper.PreservedUsage(); u.Files > 0 {
 		cf.Preserved = control.PreservedUsage{Files: u.Files, Bytes: u.Bytes, Conflicts: u.Conflicts, Oldest: &u.Oldest}
+	}
+	switch {
+	case cf.Paused != nil:
+		cf.Reason = "it is paused here"
+	case cf.Braked != nil:
+		cf.Reason = fmt.Sprintf("the brake holds %d deletions that a scan found", cf.Braked.Held)
 	}
 	switch {
 	case sum.Seeding:
 		cf.State, cf.Reason = control.FolderScanning, "it is being seeded"
 	case !sum.Trusted:
 		cf.State, cf.Reason = control.FolderScanning, "the disk is compared with the index"
+	case cf.Reason != "":
 	case s.Waiting > 0:
 		cf.Reason = "some paths are waiting"
 	}
@@ -110,7 +119,8 @@ func (m *Member) oneFolder(f *folder) control.Folder {
 		}
 		l := m.links.get(h)
 		theirs := l.state.Folders[f.spec.id]
-		p := control.FolderPeer{Member: h, Linked: l.up, Applied: theirs.Applied, Durable: theirs.Durable, Backlog: backlog(s.Applied, theirs.Applied)}
+		p := control.FolderPeer{Member: h, Linked: l.up, Applied: theirs.Applied, Durable: theirs.Durable, Backlog: backlog(s.Applied, theirs.Applied),
+			Paused: theirs.Paused, Braked: theirs.Braked}
 		cf.Peers = append(cf.Peers, p)
 		switch {
 		case cf.Reason != "":
@@ -120,6 +130,10 @@ func (m *Member) oneFolder(f *folder) control.Folder {
 			cf.Reason = string(h) + " is not linked"
 		case !l.up && l.state.Member != h:
 			cf.Reason = "nothing was heard of " + string(h) + " yet"
+		case p.Paused:
+			cf.Reason = "it is paused on " + string(h)
+		case p.Braked:
+			cf.Reason = "the brake holds deletions on " + string(h)
 		case p.Backlog > 0:
 			cf.Reason = string(h) + " has a backlog"
 		case !s.Applied.CoversAll(theirs.Applied):

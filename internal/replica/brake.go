@@ -138,7 +138,7 @@ func (m *Machine) decideBrake() {
 		n := strconv.Itoa(m.holding)
 		m.raise(farm.EventFolderBraked, farm.Fault, farm.Path{},
 			fmt.Sprintf("a scan finds %s paths deleted, more than %d: nothing of it is deleted elsewhere", n, limit),
-			"see that all is mounted, it goes on by itself when the files are back; or let them be deleted everywhere with brake = \"off\" in the folder's table in farm.toml",
+			fmt.Sprintf("see that all is mounted: it goes on by itself when the files are back. If they were to be deleted: tandem folder release %s. To get them back from the others: tandem folder refuse %s", m.folder, m.folder),
 			map[string]string{"missing": n, "limit": strconv.Itoa(limit)})
 	default:
 		m.believe()

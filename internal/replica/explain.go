@@ -18,7 +18,7 @@ type Explained struct {
 	Content  farm.Stamp   // who wrote the content that should be there, and when
 	Lost     []farm.Stamp // contents that lost against it, among those that are known
 	LeftOut  bool         // what should be there is left out here
-	Lacking  bool         // the file system can't represent all attributes
+	Unkept   []string     // attributes that the file system can't represent, see Unkept
 	State    PathState
 	Retry    time.Time // when it is tried again; zero: at no set time
 	Why      string    // what went wrong the last time
@@ -58,7 +58,7 @@ func (m *Machine) Explain(p farm.Path) Explained {
 		x.Lost = append(x.Lost, l.Version.Content)
 	}
 	x.LeftOut = !x.Excluded && (m.rules.LeftOut(p, s.Attr) || m.rules.LeftOut(p, r.Disk.Attr))
-	x.Lacking = satisfied(r.Disk, s) && !r.Disk.Attr.Same(s.Attr)
+	x.Unkept = Unkept(r)
 	if m.kept[p] > 0 {
 		x.State, x.Retry = PathKept, m.retries[p]
 	}
