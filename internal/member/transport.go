@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -175,6 +176,9 @@ func (m *Member) Open(ctx context.Context, id farm.FolderID, p farm.Path, d farm
 	rc, size, err := f.runner.Open(ctx, p, d)
 	if err != nil {
 		return nil, 0, err
+	}
+	if offset > size { // it would be read to its end for nothing
+		return nil, 0, errors.Join(farm.Errorf("open", p.String(), farm.Invalid, "offset %d of %d bytes", offset, size), rc.Close())
 	}
 	if offset > 0 {
 		if _, err := io.CopyN(io.Discard, rc, offset); err != nil {

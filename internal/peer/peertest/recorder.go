@@ -163,6 +163,12 @@ func (r *Recorder) Events(id farm.EventID) (n int) {
 	return n
 }
 
+// UntilChanges waits until n changes have come from m.
+func (r *Recorder) UntilChanges(m farm.MemberID, n int) {
+	r.t.Helper()
+	r.Until(fmt.Sprintf("%d changes of %s have come", n, m), func() bool { return len(r.changes(m)) >= n })
+}
+
 // Changes are all changes from m so far, in order of arrival, frames put together.
 func (r *Recorder) changes(m farm.MemberID) (list []farm.Change) {
 	for _, x := range r.got[m] {
