@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -56,6 +57,10 @@ func kindOf(err error) farm.Kind {
 		return farm.Corrupt
 	}
 	switch sqlite3.ErrorCode(code & 0xff) {
+	case sqlite3.ERROR: // has no code of its own: a schema of a format that SQLite never wrote
+		if strings.Contains(err.Error(), "unsupported file format") {
+			return farm.Corrupt
+		}
 	case sqlite3.CORRUPT, sqlite3.NOTADB:
 		return farm.Corrupt
 	case sqlite3.FULL, sqlite3.NOMEM:

@@ -134,19 +134,32 @@ func (b *box) settled(s scenario, plan farm.Plan) error {
 	return nil
 }
 
-// TestFaultSweep has every call of a plan fail, once with EIO, once with no space left; then all is well again.
+// diskFaults are what a disk says that fails, and for how long.
+var diskFaults = []struct {
+	name  string
+	kind  farm.Kind
+	stays bool // all later calls that would change something fail, too
+}{
+	{"input/output error", farm.Corrupt, false},
+	{"no space left on device", farm.Full, false},
+	{"disk quota exceeded", farm.Full, true},
+	{"read-only file system", farm.Denied, true},
+}
+
+// TestFaultSweep has every call of a plan fail in each of the ways, alone or with all that come after it; then all is well
+// again.
 func TestFaultSweep(t *testing.T) {
 	for _, s := range scenarios() {
-		for _, kind := range []farm.Kind{farm.Corrupt, farm.Full} {
-			t.Run(fmt.Sprint(s.name, ", ", kind), func(t *testing.T) {
+		for _, fault := range diskFaults {
+			t.Run(fmt.Sprint(s.name, ", ", fault.name), func(t *testing.T) {
 				for n := 1; ; n++ {
 					b := newBox(vfs.MemConfig{})
 					b.set(s)
 					hit := false
 					b.startThrough(func(at int, op vfs.Op) error {
-						if at == n {
+						if at == n || fault.stays && at > n && changes(op) {
 							hit = true
-							return &farm.Error{Op: op.Name, Kind: kind, Err: errors.New("injected")}
+							return &farm.Error{Op: op.Name, Kind: fault.kind, Err: errors.New(fault.name)}
 						}
 						return nil
 					})
