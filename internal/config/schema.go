@@ -81,6 +81,7 @@ type Folder struct {
 	Audit    time.Duration   `toml:"audit" default:"\"1h\"" min:"1m" doc:"how often the whole folder is compared with the index, in case a change went unnoticed"`
 	XAttrs   string          `toml:"xattrs" default:"\"user\"" values:"user|all|none" doc:"which extended attributes are replicated: user is user.* and POSIX access control lists, all adds security.* (labels, capabilities) and trusted.*"`
 	SetUID   bool            `toml:"setuid" default:"false" doc:"replicate the setuid and setgid bits of files: whoever can write to the folder on one node, or is root there, then has them on all"`
+	MinFree  Size            `toml:"min_free" default:"\"64MiB\"" doc:"space on the folder's disk that is left free; below it only deletions are installed, and what is to come waits; 0 for none"`
 	Preserve Size            `toml:"preserve" default:"\"1GiB\"" doc:"space for preserved files: what lost a conflict, was deleted by another member, or stood in the way; deleted ones go first, then the oldest"`
 
 	PreserveAge     time.Duration `toml:"preserve_age" default:"\"30d\"" min:"1m" doc:"how long files are preserved at most"`

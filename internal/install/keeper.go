@@ -35,6 +35,8 @@ type Config struct {
 	KeepDeleted bool
 	Moved       func(p farm.Path, d farm.Digest, by farm.Stamp) bool
 
+	MinFreeBytes int64 // that no plan but a deletion may go below; 0: none
+
 	maxFiles int // preserved; 0: maxPreserved
 }
 
@@ -104,8 +106,7 @@ func (k *Keeper) Close() error {
 	return err
 }
 
-// Install brings the path of the plan from what the plan expects to what it wants. src may be nil. It does not sync.
-func (k *Keeper) Install(ctx context.Context, plan farm.Plan, src Source) farm.Installed {
+func (k *Keeper) install(ctx context.Context, plan farm.Plan, src Source) farm.Installed {
 	if plan.Path.Private() {
 		return fail(plan, farm.Errorf("install", plan.Path.String(), farm.Denied, "lies in Tandem's private area"))
 	}

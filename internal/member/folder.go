@@ -32,6 +32,7 @@ type folderSpec struct {
 	watch    watch.Mode
 	audit    time.Duration
 	preserve preserveSpec
+	minFree  int64 // bytes
 	attrs    vfs.Options
 }
 
@@ -98,6 +99,7 @@ func (m *Member) openFolder(spec folderSpec, seeding bool) (_ *folder, err error
 	f.keeper = install.New(f.fs, install.Config{
 		Folder: spec.id, Sink: m.sink, Log: log, Now: time.Now, QuotaBytes: spec.preserve.bytes,
 		MaxAge: spec.preserve.age, KeepDeleted: spec.preserve.deleted, Moved: f.moved,
+		MinFreeBytes: spec.minFree,
 	})
 	if err = f.keeper.Recover(); err != nil {
 		return nil, err

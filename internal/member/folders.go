@@ -97,6 +97,7 @@ func (m *Member) specs(c *config.Config) []folderSpec {
 		}
 		specs = append(specs, folderSpec{
 			id: f.Name, root: filepath.Clean(m.file.FolderPath(f)), rules: m.flowRules(f), watch: mode, audit: f.Audit,
+			minFree:  int64(f.MinFree),
 			preserve: preserveSpec{bytes: int64(f.Preserve), age: f.PreserveAge, deleted: f.PreserveDeleted},
 			attrs:    attributes(f),
 		})
@@ -111,7 +112,7 @@ func attributes(f config.Folder) vfs.Options {
 }
 
 func (s folderSpec) same(t folderSpec) bool {
-	return s.root == t.root && s.watch == t.watch && s.audit == t.audit && s.preserve == t.preserve &&
+	return s.root == t.root && s.watch == t.watch && s.audit == t.audit && s.preserve == t.preserve && s.minFree == t.minFree &&
 		s.attrs == t.attrs
 }
 

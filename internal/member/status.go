@@ -3,6 +3,7 @@ package member
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -110,6 +111,8 @@ func (m *Member) oneFolder(f *folder) control.Folder {
 	case !sum.Trusted:
 		cf.State, cf.Reason = control.FolderScanning, "the disk is compared with the index"
 	case cf.Reason != "":
+	case sum.Cramped > 0:
+		cf.Reason = "waiting for space: " + strconv.Itoa(sum.Cramped) + " of the paths find no room on the disk"
 	case s.Waiting > 0:
 		cf.Reason = "some paths are waiting"
 	}

@@ -11,6 +11,7 @@ func (m *Machine) tick(full bool) {
 	m.watchBrake()
 	m.endSeeding()
 	m.askThoseAhead(full)
+	m.relieved()
 	if v := m.applied(); !m.syncing && m.now.Sub(m.lastSync) >= syncEvery && !m.meta.Durable.CoversAll(v) {
 		m.syncing, m.lastSync = true, m.now
 		m.emit(Sync{Upto: v})

@@ -291,7 +291,13 @@ func (m *Machine) distrust(r farm.Record, seen farm.Observation) {
 
 // retryDue goes on with the paths whose time has come, in the order of their paths.
 func (m *Machine) retryDue() {
+	tries := 0
 	for _, p := range due(m.retries, m.now) {
+		if w := m.work[p]; w != nil && w.noRoom {
+			if tries++; tries > m.cramped.pace {
+				continue // its turn comes with a later tick
+			}
+		}
 		delete(m.retries, p)
 		if p.IsRoot() {
 			m.scan(true)

@@ -44,6 +44,7 @@ type Machine struct {
 	retries  map[farm.Path]time.Time   // also of directories at rest that are in kept
 	gone     gone
 	kept     map[farm.Path]int // directories that should be gone and hold what is not replicated: times found so
+	cramped  cramped           // see space.go
 	inline   int               // bytes of content held in work
 	flying   int               // Examine and Install effects that have no answer yet
 
@@ -72,6 +73,7 @@ type peer struct {
 	linked     bool
 	met        bool // has been asked since our start
 	state      farm.FolderState
+	refused    bool            // a change of its was not taken in since it was asked
 	links      []farm.MemberID // with whom it has sessions; nil: it does not say
 	asked      time.Time       // when the open Want was sent; zero: none
 	aheadSince time.Time       // since when it knows more than we do

@@ -19,6 +19,9 @@ func (m *Machine) arrived(from farm.MemberID, c farm.Change) {
 	if m.meta.Known.Covers(dot) || e.Path.IsRoot() || e.Path.Private() {
 		return
 	}
+	if m.refuses(m.peer(from), e) {
+		return
+	}
 	m.clock.Observe(e.Version.Time)
 	m.relay(from, c)
 	r, _ := m.db.Get(e.Path)
@@ -93,6 +96,10 @@ func (m *Machine) absorb(a farm.Actor) {
 func (m *Machine) had(in Had) {
 	p := m.peer(in.From)
 	p.asked = zeroTime
+	if p.refused {
+		p.refused, p.asked = false, m.now // not all was taken in: ask again in a while
+		return
+	}
 	m.meta.Known = m.meta.Known.Join(in.Upto)
 	for pos := range in.Upto.All() {
 		m.absorb(pos.Actor)

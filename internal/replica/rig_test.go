@@ -42,6 +42,7 @@ type node struct {
 	out       []farm.Plan // installations that have no answer yet
 	ended     []farm.Plan // those that a crash came after
 	fails     map[farm.Path]int
+	full      bool // its disk
 	badSync   bool
 	rules     rules
 	was       func(farm.Path) bool // what was excluded in the life before
@@ -280,6 +281,8 @@ func (n *node) install(plan farm.Plan) farm.Installed {
 	case n.fails[p] > 0:
 		n.fails[p]--
 		in.Outcome, in.Err = farm.Failed, farm.Errorf("install", p.String(), farm.Denied, "told to fail")
+	case n.full && plan.Want.Type == farm.File && !plan.Want.SameContent(is):
+		in.Outcome, in.Err = farm.Failed, farm.Errorf("install", p.String(), farm.Full, "no space left on device")
 	case !is.Same(plan.Expect.Attr):
 		in.Outcome = farm.Changed
 	case is.Type == farm.Dir && plan.Want.Type != farm.Dir && len(n.below(p)) > 0:

@@ -80,6 +80,7 @@ func playFile(t *testing.T, script []byte) []byte {
 //	ring N... | hub N M...   sessions are lost, so that each has only its neighbours | all have only the first
 //	drop N M COUNT           pushes from N to M that will be lost
 //	fail N PATH COUNT        installations that will fail
+//	full N | room N          its disk takes no more content | does again
 //	badsync N | goodsync N   syncs fail | work again
 //	exclude N PATH...        what lies at or below the paths is excluded from now on, and nothing else
 //	largest N SIZE           files above the size are left out
@@ -198,6 +199,8 @@ func (g *rig) oneNode(f []string) error {
 		count, err := strconv.Atoi(f[3])
 		n.fails[farm.MustPath(f[2])] = count
 		return err
+	case "full", "room":
+		n.full = f[0] == "full"
 	case "badsync", "goodsync":
 		n.badSync = f[0] == "badsync"
 	default:

@@ -181,7 +181,10 @@ func (m *Machine) installed(in farm.Installed) {
 		m.later(p, w, firstRetry)
 		m.dirty(p.Parent())
 	default:
-		if w.why = errText(in); w.noSource && m.lost(w, p) {
+		if w.why = errText(in); m.noRoom(p, w, in) {
+			break
+		}
+		if w.noSource && m.lost(w, p) {
 			break
 		}
 		if w.tries == 3 {
@@ -208,6 +211,7 @@ func (m *Machine) done(w *work, in farm.Installed) {
 	m.tellUnkept(r.Path, in.Plan.Want, in.Attr)
 	r.Disk.Attr, r.Disk.Stat = in.Attr, in.Stat
 	m.db.Put(r)
+	m.hasRoom(w)
 	if w.tries > 3 {
 		m.raise(farm.EventFileBlocked, farm.Healed, r.Path, "installed after all", "", nil)
 	}

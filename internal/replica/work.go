@@ -30,6 +30,7 @@ type work struct {
 	gone       int    // children of a vanished directory that are still to be looked at
 	tellParent bool   // this is one of those
 	tries      int    // failures in a row
+	noRoom     bool   // it waits for space
 	noSource   bool   // the last of them was that nobody had the content
 	why        string // the last of them
 	ruling     int    // the rules under which it was last seen not to be excluded
@@ -66,6 +67,7 @@ func (m *Machine) close(p farm.Path, w *work) {
 		m.retries[p] = m.now.Add(min(maxRetry<<min(m.kept[p]-1, 16), maxKept))
 	}
 	m.inline -= len(w.content)
+	m.leaveRoom(w)
 	m.release(w)
 	m.passBarriers(p)
 	if p.IsRoot() {

@@ -1,0 +1,45 @@
+package install
+
+import (
+	"bytes"
+	"context"
+	"testing"
+	"time"
+
+	"github.com/zeebo/blake3"
+
+	"tandem/internal/farm"
+	"tandem/internal/vfs"
+)
+
+// Below the floor nothing is installed that needs room; before that preserved deletions go, and deletions always do.
+func TestMinFree(t *testing.T) {
+	b := newBox(vfs.MemConfig{Bytes: 1_000_000})
+	b.cfg.MinFreeBytes, b.cfg.KeepDeleted = 400_000, true
+	check(b.start(b.mem), b.app.WriteFile(path("old"), make([]byte, 300_000)))
+	b.now = b.now.Add(time.Minute)
+	gone := func(name string) farm.Outcome {
+		in := b.k.Install(context.Background(), farm.Plan{Path: path(name), Expect: observe(b.mem, path(name))}, nil)
+		b.k.Sweep(context.Background())
+		return in.Outcome
+	}
+	add := func(name string) error {
+		data := bytes.Repeat([]byte(name), 250_000)
+		want := farm.Attr{Type: farm.File, Mode: 0o644, Size: 250_000, Digest: blake3.Sum256(data), MTime: b.now.UnixNano(), Owner: me()}
+		return b.k.Install(context.Background(), farm.Plan{Path: path(name), Want: want, Content: data}, nil).Err
+	}
+	if o := gone("old"); o != farm.Done || len(kept(t, b.k)) != 1 {
+		t.Fatalf("%s, kept %v", o, kept(t, b.k))
+	}
+	check(add("a"))
+	if err := add("b"); err != nil || len(kept(t, b.k)) != 0 {
+		t.Errorf("%v, kept %v: a preserved deletion should have made room", err, kept(t, b.k))
+	}
+	if err := add("c"); farm.KindOf(err) != farm.Full {
+		t.Errorf("below the floor: %v", err)
+	}
+	if o := gone("a"); o != farm.Done {
+		t.Errorf("a deletion: %s", o)
+	}
+	check(add("c"))
+}
