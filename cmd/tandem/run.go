@@ -7,17 +7,12 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"tandem/internal/farm"
 )
-
-// gcPercent lets a daemon's heap grow to three times of what lives before garbage is collected. At rest that is some 20 MB;
-// while content streams through, collecting at twice costs a tenth of the CPU. GOGC in the environment overrules it.
-const gcPercent = 200
 
 func (a *app) runCommand() *cobra.Command {
 	var level slog.Level
@@ -43,9 +38,6 @@ func (a *app) serve(ctx context.Context, level slog.Level) error {
 	}
 	stopping := context.AfterFunc(ctx, func() { notify("STOPPING=1") })
 	defer stopping()
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	return a.parts.Run(ctx, runOptions{
 		Paths: a.paths(), Version: version().Version, Log: log, Ready: func() { notify("READY=1") },
 	})
