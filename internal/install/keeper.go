@@ -60,8 +60,8 @@ type Keeper struct {
 	intents *intents      // set by Recover
 	kept    *preserved
 
-	mu        sync.Mutex
-	leftovers []leftover
+	mu    sync.Mutex
+	shelf shelf // under mu: what waits for the sweep
 
 	finished []farm.Plan // set by Recover
 
@@ -89,7 +89,7 @@ func New(fs vfs.FS, cfg Config) *Keeper {
 		cfg.maxFiles = maxPreserved
 	}
 	cfg.Log = cfg.Log.With("folder", cfg.Folder)
-	k := &Keeper{fs: fs, cfg: cfg}
+	k := &Keeper{fs: fs, cfg: cfg, shelf: newShelf()}
 	k.kept = newPreserved(fs, cfg)
 	return k
 }

@@ -13,6 +13,7 @@ type leftover struct {
 	stat   vfs.Stat // as it was taken out
 	verify bool     // read it before it is thrown away
 	failed bool     // a settling of it failed and was logged
+	ticket uint64   // its place on the shelf; 0: it was never there
 }
 
 // takenOut is told what a plan took out of the tree, which is as expected. Is somebody still writing to it, or does its
@@ -43,11 +44,11 @@ func (k *Keeper) takenOut(in intent, out vfs.Stat, doubt bool) {
 // queue keeps l for the next sweep. If there is no room, the oldest is settled at once, whoever still writes to it.
 func (k *Keeper) queue(l leftover) {
 	k.mu.Lock()
-	k.leftovers = append(k.leftovers, l)
+	k.shelf.put(l)
 	var old *leftover
-	if len(k.leftovers) > maxLeftovers {
-		first := k.leftovers[0]
-		k.leftovers, old = k.leftovers[1:], &first
+	if len(k.shelf.held) > maxLeftovers {
+		first := k.shelf.oldest()
+		old = &first
 	}
 	k.mu.Unlock()
 	if old != nil && !k.settle(old, true) {
@@ -59,8 +60,7 @@ func (k *Keeper) queue(l leftover) {
 // second, by one caller.
 func (k *Keeper) Sweep(ctx context.Context) {
 	k.mu.Lock()
-	work := k.leftovers
-	k.leftovers = nil
+	work := k.shelf.all()
 	k.mu.Unlock()
 	var stay []leftover
 	for i := range work {
@@ -69,7 +69,9 @@ func (k *Keeper) Sweep(ctx context.Context) {
 		}
 	}
 	k.mu.Lock()
-	k.leftovers = append(stay, k.leftovers...)
+	for _, l := range stay {
+		k.shelf.put(l)
+	}
 	k.mu.Unlock()
 	if k.intents == nil {
 		return

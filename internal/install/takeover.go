@@ -1,8 +1,6 @@
 package install
 
 import (
-	"slices"
-
 	"tandem/internal/farm"
 	"tandem/internal/vfs"
 )
@@ -32,16 +30,9 @@ func (k *Keeper) takeOver(plan farm.Plan) (farm.Installed, bool) {
 func (k *Keeper) claim(want farm.Attr) (leftover, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for i := len(k.leftovers) - 1; i >= 0; i-- {
-		l := k.leftovers[i]
-		if l.in.Op != opRemove || l.in.expect.Digest != want.Digest || l.failed || !l.in.expect.Same(want) ||
-			l.in.lost != nil && !l.in.deleted() {
-			continue
-		}
-		k.leftovers = slices.Delete(k.leftovers, i, i+1)
-		return l, true
-	}
-	return leftover{}, false
+	return k.shelf.claim(want.Digest, func(l leftover) bool {
+		return !l.failed && l.in.expect.Same(want) && (l.in.lost == nil || l.in.deleted())
+	})
 }
 
 // untouched reads what was taken out: it must be what it was, have no writer and no other name.
