@@ -67,6 +67,14 @@ func dense(f *pb.Frame) (n int) {
 	return n
 }
 
+// logs are n*log2(n): 256 logarithms for each small file cost more than packing some of them.
+var logs = func() (t [sampleBytes + 1]float64) {
+	for n := 2; n < len(t); n++ {
+		t[n] = float64(n) * math.Log2(float64(n))
+	}
+	return t
+}()
+
 // incompressible guesses from the distribution of some bytes in the middle.
 func incompressible(b []byte) bool {
 	if len(b) < 512 {
@@ -79,14 +87,11 @@ func incompressible(b []byte) bool {
 	for _, x := range b {
 		count[x]++
 	}
-	bits := 0.0
+	sum := 0.0
 	for _, n := range count {
-		if n > 0 {
-			share := float64(n) / float64(len(b))
-			bits -= share * math.Log2(share)
-		}
+		sum += logs[n]
 	}
-	return bits > packedEntropy
+	return math.Log2(float64(len(b)))-sum/float64(len(b)) > packedEntropy
 }
 
 // Unpack returns the frame in a packed one; others as they are. Error farm.Invalid if it is not what it says, is larger
