@@ -99,7 +99,7 @@ func RemoveMember(src []byte, name farm.MemberID) ([]byte, error) {
 		return fail(farm.Unsupported, "remove it with an editor", fmt.Errorf("the member does not stand in a table [%s] of its own", table))
 	}
 	if faults.Err() != nil {
-		return fail(farm.Invalid, "", faults.Errors())
+		return fail(farm.Invalid, "take "+string(name)+" out of the lines of farm.toml that name it, such as links, and remove it again", faults.Errors())
 	}
 	return out, nil
 }
