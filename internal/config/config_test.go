@@ -19,7 +19,7 @@ func TestDefaults(t *testing.T) {
 	want := &Config{
 		Farm:    Farm{Name: "farm"},
 		Members: []Member{{Name: "web1", Address: "192.0.2.11:7443", Roles: []farm.Role{farm.RoleNode}, Key: key("1"), Weight: 1}},
-		Folders: []Folder{{Name: "shop", Path: "/srv/shop", Defaults: true, Lines: map[string]int{}, Watch: "auto", Audit: time.Hour, XAttrs: "user", MinFree: 64 << 20, Preserve: 1 << 30, PreserveAge: 30 * 24 * time.Hour, PreserveDeleted: true}},
+		Folders: []Folder{{Name: "shop", Path: "/srv/shop", Defaults: true, Brake: 10, Lines: map[string]int{}, Watch: "auto", Audit: time.Hour, XAttrs: "user", MinFree: 64 << 20, Preserve: 1 << 30, PreserveAge: 30 * 24 * time.Hour, PreserveDeleted: true}},
 		Edge:    Edge{HTTP: []string{":80"}, HTTPS: []string{":443"}, Policy: "round_robin", MaxPerNode: 512, MaxQueue: 1024, AnswerTime: time.Minute},
 		Events:  Events{Keep: 10000},
 	}

@@ -76,7 +76,7 @@ type Folder struct {
 	MaxSize  Size            `toml:"max_size" default:"\"0\"" doc:"files above it are not replicated; 0: all are" example:"\"2GiB\""`
 	ReadOnly []farm.MemberID `toml:"read_only,orone" doc:"members on which the folder is only read: what is changed there is undone and preserved" example:"[\"web3\"]"`
 	From     []farm.MemberID `toml:"from,orone" doc:"members whose changes count: on all others the folder is only read; without this key all members' changes count" example:"[\"web1\"]"`
-	Brake    Share           `toml:"brake" default:"\"off\"" doc:"a scan that finds more of the folder deleted than this, and more than 100 paths, deletes nothing elsewhere until the files are back or the brake is off; see [folders](folders.md#the-brake)" example:"\"10%\""`
+	Brake    Share           `toml:"brake" default:"\"10%\"" doc:"a scan that finds more of the folder deleted than this, and more than 100 paths, deletes nothing elsewhere until the files are back or somebody decides (tandem folder release, refuse); see [folders](folders.md#the-brake)" example:"\"off\""`
 	Watch    string          `toml:"watch" default:"\"auto\"" values:"auto|fanotify|inotify|poll" doc:"how changes are noticed; auto takes the best that the system allows"`
 	Audit    time.Duration   `toml:"audit" default:"\"1h\"" min:"1m" doc:"how often the whole folder is compared with the index, in case a change went unnoticed"`
 	XAttrs   string          `toml:"xattrs" default:"\"user\"" values:"user|all|none" doc:"which extended attributes are replicated: user is user.* and POSIX access control lists, all adds security.* (labels, capabilities) and trusted.*"`

@@ -58,7 +58,7 @@ func first(t *testing.T, name farm.MemberID) *server {
 		t.Fatal(err)
 	}
 	s.edit(config.FarmFile, func(src string) string {
-		return src + "\n[folder.www]\npath = \"/nowhere\"\nwatch = \"inotify\"\nbrake = \"10%\"\n"
+		return src + "\n[folder.www]\npath = \"/nowhere\"\nwatch = \"inotify\"\n"
 	})
 	s.place()
 	s.start()
