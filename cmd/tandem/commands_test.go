@@ -131,6 +131,11 @@ func TestCommandsWithADaemon(t *testing.T) {
 		{"folder probe uploads --json --count 2", 0, `"p50_ms": 1`, ""},
 		{"folder probe wiki", 3, "", "tandem: probe wiki: this member holds no such folder\n"},
 		{"folder probe --count 0", 2, "", "a probe writes 1 to 10000 files"},
+		{"folder seed", 0, "only here  1      5 B   waits for your choice\n  only here: old.txt (file, 5 B)\n", ""},
+		{"folder seed shop --dry-run --json --extra push --yes", 0, `"choice": "wait"`, ""},
+		{"folder seed shop --extra push", 2, "becomes the farm's", "add --yes to push what only this member has"},
+		{"folder seed shop --extra push --yes", 0, "shop: push: 1 path, 5 B\n", ""},
+		{"folder seed shop --extra drop --yes", 2, "", "extra files are handled by quarantine or push"},
 		{"config status", 0, "web3    -             no    port 80 is taken", ""},
 		{"config status --json", 0, `"author": "web2"`, ""},
 		{"config apply -m why", 0, "web2    1a2b3c4d5e6f  yes   -", ""},
@@ -231,4 +236,16 @@ func TestJoinAndInitHandOverWhatWasTyped(t *testing.T) {
 	if token != "t0ken" || joined.Name != "web2" || joined.Address != "192.0.2.12" || served != 1 {
 		t.Errorf("join makes %+v with %s, and %d daemons run", joined, token, served)
 	}
+}
+
+func (d *daemon) Seed(_ context.Context, folder farm.FolderID) (control.SeedSummary, error) {
+	return control.SeedSummary{Folder: folder, Choice: "wait", Equal: control.SeedTally{Paths: 3, Bytes: 30}, Extra: control.SeedTally{Paths: 1, Bytes: 5},
+		Examples: []control.SeedExample{{Path: "old.txt", Type: "file", Bytes: 5}}}, nil
+}
+
+func (d *daemon) ChooseExtra(_ context.Context, folder farm.FolderID, extra farm.ExtraFiles) error {
+	if folder != "shop" || extra != farm.ExtraPush {
+		return farm.Errorf("choose", string(folder), farm.Conflict, "asked for %s", extra)
+	}
+	return nil
 }

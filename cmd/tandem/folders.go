@@ -28,9 +28,9 @@ func (a *app) folderCommand() *cobra.Command {
 			return a.show(folders, func(u *ui) { printFolders(u, "", folders) })
 		},
 	}
-	return a.group("folder", "list, pause and measure the replicated folders", "tandem folder list",
+	return a.group("folder", "list, pause, seed and measure the replicated folders", "tandem folder list",
 		list, a.folderShow(), a.steerCommand(control.VerbPause), a.steerCommand(control.VerbResume), a.steerCommand(control.VerbRelease),
-		a.steerCommand(control.VerbRefuse), a.probeCommand())
+		a.steerCommand(control.VerbRefuse), a.probeCommand(), a.seedCommand())
 }
 
 func printFolders(u *ui, indent string, folders []control.Folder) {
@@ -58,6 +58,7 @@ func printFolders(u *ui, indent string, folders []control.Folder) {
 			u.line("%s%s: %s", indent, f.ID, s)
 		}
 	}
+	printProgress(u, indent, folders)
 }
 
 // unkept says what of a folder is not, or not wholly, replicated on this member.

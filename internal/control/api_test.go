@@ -400,3 +400,15 @@ func FuzzRequests(f *testing.F) {
 		}
 	})
 }
+
+func (b *fakeBackend) Seed(_ context.Context, folder farm.FolderID) (SeedSummary, error) {
+	return SeedSummary{Folder: folder, Choice: "wait", Equal: SeedTally{Paths: 3, Bytes: 30}, Extra: SeedTally{Paths: 1, Bytes: 5},
+		Examples: []SeedExample{{Path: "old.txt", Type: "file", Bytes: 5}}}, nil
+}
+
+func (b *fakeBackend) ChooseExtra(_ context.Context, folder farm.FolderID, extra farm.ExtraFiles) error {
+	if folder != "shop" || extra != farm.ExtraPush {
+		return farm.Errorf("choose", string(folder), farm.Conflict, "asked for %s", extra)
+	}
+	return nil
+}

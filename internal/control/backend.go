@@ -15,6 +15,7 @@ type Backend interface {
 	Roster
 	Preserver
 	Steerer
+	Seeder
 }
 
 // Observer tells how things are.

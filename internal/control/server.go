@@ -95,6 +95,8 @@ func (s *Server) Handler() http.Handler {
 	handle("POST /v1/conflicts/drop", s.conflictDrop)
 	handle("POST /v1/folders/{id}/{verb}", s.steer)
 	handle("GET /v1/why", s.why)
+	handle("GET /v1/folders/{id}/seed", s.seedSummary)
+	handle("POST /v1/folders/{id}/seed", s.seedChoose)
 	handle("POST /v1/invites", s.invite)
 	handle("GET /v1/members", s.members)
 	handle("DELETE /v1/members/{name}", s.removeMember)

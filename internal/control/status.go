@@ -104,6 +104,9 @@ type Folder struct {
 	// "device", "mount"; "hard link" for files of several names; "mode", "owner", "xattrs", "mtime" of paths whose
 	// value in the farm can't be represented on this member.
 	Unkept map[string]int64 `json:"unkept,omitempty"`
+
+	Progress *Progress  `json:"progress,omitempty"` // while it is behind, or compares the disk with the index
+	Extra    *SeedTally `json:"extra,omitempty"`    // on disk since before the seeding, unknown to the farm and not replicated
 }
 
 // FolderPause says since when a folder is paused on a member: it sends and installs nothing.

@@ -9,9 +9,12 @@ type FolderState struct {
 	Durable Vector // changes that survive a power cut there
 	Entries int64  // live entries
 	Waiting int64  // paths known but not yet as they should be
+	Bytes   int64  // sum of the sizes of live files
 
 	Paused bool // the member neither sends nor installs
 	Braked bool // a scan found so much deleted there that nothing of it is deleted elsewhere
+
+	Seeding SeedMode // how it is being seeded
 }
 
 // Verdict is how a member fares with a configuration revision.
@@ -47,4 +50,6 @@ type Meta struct {
 	Clock   HLC    // latest time given or observed
 	Boot    string // id of the system's boot in which the index was opened; another one and not Clean: power may have been cut
 	Clean   bool   // the index was closed in order, everything synced
+
+	Seed Seed // of the folder on this member
 }

@@ -171,9 +171,28 @@ func decodeMeta(b []byte) (farm.Meta, error) {
 		Durable: d.vector(),
 		Clock:   farm.HLC(d.time()),
 		Boot:    string(d.bytes()),
-		Clean:   d.byte() == 1,
+	}
+	flags := d.byte()
+	if flags >= metaFlagsEnd {
+		d.fail("flags %x of meta are not known", flags)
+	}
+	m.Clean = flags&metaClean != 0
+	if flags&metaSeed != 0 {
+		m.Seed = d.seed()
 	}
 	return m, d.end()
+}
+
+func (d *decoder) seed() farm.Seed {
+	s := farm.Seed{Mode: farm.SeedMode(d.byte()), Extra: farm.ExtraFiles(d.byte())}
+	if s.Mode > farm.SeedFound || s.Extra > farm.ExtraPush {
+		d.fail("seed mode %d or choice %d is not known", s.Mode, s.Extra)
+	}
+	s.Since = d.int()
+	for _, t := range []*farm.Tally{&s.Equal, &s.Different, &s.Missing} {
+		t.Count, t.Bytes = d.int(), d.int()
+	}
+	return s
 }
 
 func (d *decoder) vector() farm.Vector { return vectorOf(d.positions()) }

@@ -64,6 +64,13 @@ const (
 	attrNames              // User or Group not empty
 )
 
+// metaFlags, after all that every meta has; what they announce follows in their order.
+const (
+	metaClean = 1 << iota // Meta.Clean
+	metaSeed              // Meta.Seed is not zero: mode, choice, start, three tallies
+	metaFlagsEnd
+)
+
 // versionFlags.
 const (
 	contentSelf = 1 << iota // Content is the version's own stamp
@@ -240,10 +247,27 @@ func encodeMeta(b []byte, m farm.Meta) []byte {
 	e.vector(m.Durable)
 	e.time(uint64(m.Clock))
 	e.string(m.Boot)
+	var flags byte
 	if m.Clean {
-		return append(e.b, 1)
+		flags |= metaClean
 	}
-	return append(e.b, 0)
+	if m.Seed != (farm.Seed{}) {
+		flags |= metaSeed
+	}
+	e.b = append(e.b, flags)
+	if flags&metaSeed != 0 {
+		e.seed(m.Seed)
+	}
+	return e.b
+}
+
+func (e *encoder) seed(s farm.Seed) {
+	e.b = append(e.b, byte(s.Mode), byte(s.Extra))
+	e.int(s.Since)
+	for _, t := range []farm.Tally{s.Equal, s.Different, s.Missing} {
+		e.int(t.Count)
+		e.int(t.Bytes)
+	}
 }
 
 func (e *encoder) vector(v farm.Vector) {

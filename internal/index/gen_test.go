@@ -122,6 +122,8 @@ func genMeta(t *rapid.T) farm.Meta {
 		Actor: genPosition.Draw(t, "actor").Actor, Seq: farm.Seq(rapid.Uint64().Draw(t, "seq")),
 		Known: genVector(t), Durable: genVector(t), Clock: farm.HLC(rapid.Uint64().Draw(t, "clock")),
 		Boot: rapid.String().Draw(t, "boot"), Clean: rapid.Bool().Draw(t, "clean"),
+		Seed: rapid.SampledFrom([]farm.Seed{{}, {Mode: farm.SeedFull, Since: -1, Extra: farm.ExtraPush, Equal: farm.Tally{Count: 1, Bytes: 1 << 40}},
+			{Different: farm.Tally{Count: 300}, Missing: farm.Tally{Bytes: 7}}}).Draw(t, "seed"),
 	}
 }
 

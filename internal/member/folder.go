@@ -38,6 +38,7 @@ type folderSpec struct {
 
 // folder is a running replicated folder.
 type folder struct {
+	m        *Member
 	spec     folderSpec
 	flow     atomic.Pointer[flowRules]
 	note     folderNote                // guarded by folders.noting once it runs
@@ -56,14 +57,15 @@ type folder struct {
 
 	unkept     atomic.Pointer[map[string]int64] // as of the last whole scan
 	sink       farm.Sink
+	meter      meter
 	introduced map[farm.MemberID]bool // linked members that the runner has been told of at its beginning
 	err        error                  // why it stopped, after done
 }
 
-// openFolder opens all that the folder stands on. Seeding: others hold it, and what is on disk here is not trusted if
-// the index is new.
-func (m *Member) openFolder(spec folderSpec, seeding bool) (_ *folder, err error) {
-	f := &folder{spec: spec, noticed: make(chan replica.Noticed), done: make(chan struct{}), introduced: map[farm.MemberID]bool{}, sink: m.sink}
+// openFolder opens all that the folder stands on. Others: other members hold it, too, so that it is seeded if the index
+// is new. Joined: they held it before this member.
+func (m *Member) openFolder(spec folderSpec, others, joined bool) (_ *folder, err error) {
+	f := &folder{m: m, sink: m.sink, spec: spec, noticed: make(chan replica.Noticed), done: make(chan struct{}), introduced: map[farm.MemberID]bool{}}
 	defer func() {
 		if err != nil {
 			f.close()
@@ -110,6 +112,11 @@ func (m *Member) openFolder(spec folderSpec, seeding bool) (_ *folder, err error
 	}
 	fresh := meta.Actor.Epoch == 0
 	meta = m.resume(spec.id, meta)
+	if fresh && others {
+		if meta.Seed, err = f.newSeed(); err != nil {
+			return nil, err
+		}
+	}
 	if !fresh {
 		// That it is open again must be durable before anything is written: a power cut would else bring back an index that
 		// says it was closed in order, and its numbers would be given twice.
@@ -117,10 +124,10 @@ func (m *Member) openFolder(spec folderSpec, seeding bool) (_ *folder, err error
 			return nil, err
 		}
 	}
-	f.scanner = scan.New(f.fs, scan.Config{Filter: spec.rules.filter, Now: time.Now, Log: log})
+	f.scanner = scan.New(f.fs, scan.Config{Filter: spec.rules.filter, Now: time.Now, Log: log, Progress: f.meter.scanned})
 	f.runner = replica.NewRunner(replica.RunnerConfig{
 		Folder: spec.id,
-		Machine: replica.Config{Folder: spec.id, Meta: meta, Seeding: fresh && seeding,
+		Machine: replica.Config{Folder: spec.id, Meta: meta, Joined: joined,
 			Rules: f.rules(), Before: f.before(), Paused: f.note.Paused != nil, Finished: f.keeper.Finished()},
 		Log:       logPort{f.index},
 		Watcher:   f,

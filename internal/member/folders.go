@@ -138,8 +138,8 @@ func (fs *folders) apply() {
 		f := fs.get(s.id)
 		if f == nil {
 			// A new index at the start means that this member has just joined, or lost it: the others know better. A
-			// folder that is added to the farm later is new to all.
-			f = fs.begin(s, !fs.booted && len(holdersIn(c, s.id)) > 1)
+			// folder that is added to the farm later is new to all that run.
+			f = fs.begin(s, len(holdersIn(c, s.id)) > 1, !fs.booted)
 		}
 		if f != nil {
 			f.deliver(fs.m.ctx, replica.Holders{Members: holdersIn(c, s.id)})
@@ -161,9 +161,9 @@ func (fs *folders) introduce(f *folder) {
 	fs.introduceHeard(f)
 }
 
-func (fs *folders) begin(s folderSpec, others bool) *folder {
+func (fs *folders) begin(s folderSpec, others, joined bool) *folder {
 	m := fs.m
-	f, err := m.openFolder(s, others)
+	f, err := m.openFolder(s, others, joined)
 	if err != nil {
 		fs.halt(s, "can't be opened: "+err.Error())
 		return nil

@@ -42,6 +42,7 @@ func (f *folder) guard(ctx context.Context) error {
 			if err := f.fs.CheckRoot(); err != nil {
 				return err
 			}
+			f.measure()
 		}
 	}
 }

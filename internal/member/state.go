@@ -38,7 +38,7 @@ func (o *ownState) get() farm.MemberState {
 
 // publishFolder takes a folder's state from its runner.
 func (m *Member) publishFolder(id farm.FolderID, f *folder, s farm.FolderState) {
-	s.Entries, _ = f.index.Counts()
+	s.Entries, s.Bytes = f.index.Counts()
 	m.own.change(func(o *farm.MemberState) { o.Folders[id] = s })
 	switch id {
 	case farm.FolderFarm:

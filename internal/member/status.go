@@ -116,6 +116,7 @@ func (m *Member) oneFolder(f *folder) control.Folder {
 	case s.Waiting > 0:
 		cf.Reason = "some paths are waiting"
 	}
+	m.seedStatus(f, &cf, sum)
 	for _, h := range m.holders(f.spec.id) {
 		if h == m.self {
 			continue

@@ -36,9 +36,9 @@ func (t transport) Relay(to []farm.MemberID, c farm.Change) {
 }
 
 // Want implements replica.Transport.
-func (t transport) Want(to farm.MemberID, known farm.Vector) {
+func (t transport) Want(to farm.MemberID, known farm.Vector, bare bool) {
 	if t.m.exchanges(t.id, to) {
-		t.m.hub.Send(to, wire.Want{Folder: t.id, Known: known})
+		t.m.hub.Send(to, wire.Want{Folder: t.id, Known: known, Bare: bare})
 	}
 }
 
@@ -145,7 +145,7 @@ func (m *Member) Receive(ctx context.Context, from farm.MemberID, msg wire.Messa
 			m.deliver(ctx, from, msg.Folder, replica.Arrived{From: from, Change: c})
 		}
 	case wire.Want:
-		m.deliver(ctx, from, msg.Folder, replica.Wanted{From: from, Known: msg.Known})
+		m.deliver(ctx, from, msg.Folder, replica.Wanted{From: from, Known: msg.Known, Bare: msg.Bare})
 	case wire.Have:
 		m.deliver(ctx, from, msg.Folder, replica.Had{From: from, Upto: msg.Known})
 	}

@@ -45,9 +45,11 @@ func (r *Runner) execute(ctx context.Context, effects []Effect) error {
 		case Relay:
 			r.cfg.Transport.Relay(e.To, e.Change)
 		case Want:
-			r.cfg.Transport.Want(e.To, e.Known)
+			r.cfg.Transport.Want(e.To, e.Known, e.Bare)
 		case Stream:
 			r.stream(ctx, e)
+		case FindExtras:
+			r.group.Go(func() { r.findExtras(ctx) })
 		case Sync:
 			r.group.Go(func() {
 				err := r.cfg.Installer.Sync()

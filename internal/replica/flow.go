@@ -58,6 +58,9 @@ func (m *Machine) ruled(in Ruled) {
 	m.rules = in.Rules.complete()
 	m.skip = m.rules.Excluded
 	m.decideBrake()
+	if in.Refiltered || was.ReadOnly != m.rules.ReadOnly {
+		m.recountExtras()
+	}
 	if !in.Refiltered {
 		return
 	}
@@ -197,7 +200,7 @@ func (m *Machine) pause(on bool) {
 		if p := m.peers[id]; p.linked {
 			m.ask(id, p)
 			if !p.wanted.IsZero() {
-				m.emit(Stream{To: id, Known: p.wants, Upto: m.meta.Known})
+				m.emit(Stream{To: id, Known: p.wants, Upto: m.meta.Known, Bare: p.bare})
 			}
 		}
 		m.peers[id].wanted = zeroTime
@@ -216,10 +219,10 @@ func (m *Machine) push(c farm.Change) {
 func (m *Machine) wanted(in Wanted) {
 	if m.paused {
 		p := m.peer(in.From)
-		p.wants, p.wanted = in.Known, m.now
+		p.wants, p.bare, p.wanted = in.Known, in.Bare, m.now
 		return
 	}
-	m.emit(Stream{To: in.From, Known: in.Known, Upto: m.meta.Known})
+	m.emit(Stream{To: in.From, Known: in.Known, Upto: m.meta.Known, Bare: in.Bare})
 }
 
 // Paused tells whether nothing is sent or installed.

@@ -88,7 +88,14 @@ type (
 	Wanted struct {
 		From  farm.MemberID
 		Known farm.Vector
+		Bare  bool // without content
 	}
+
+	// Choose says what becomes of extra files.
+	Choose struct{ Extra farm.ExtraFiles }
+
+	// Chosen answers FindExtras, any number of times.
+	Chosen struct{ Paths []farm.Path }
 
 	// PeerUp says that a session with a holder of the folder is established.
 	PeerUp struct{ Peer farm.MemberID }
@@ -136,6 +143,8 @@ func (PeerDown) input()  {}
 func (PeerState) input() {}
 func (Relayed) input()   {}
 func (Expire) input()    {}
+func (Choose) input()    {}
+func (Chosen) input()    {}
 func (Tick) input()      {}
 
 // Effect is what is to be done. Effects are executed in their order where it matters to a peer (Push, Want), otherwise
@@ -180,13 +189,18 @@ type (
 	Want struct {
 		To    farm.MemberID
 		Known farm.Vector
+		Bare  bool // without content
 	}
 
 	// Stream sends a peer all known entries whose dot is not in Known, then Had with Upto.
 	Stream struct {
 		To          farm.MemberID
 		Known, Upto farm.Vector
+		Bare        bool
 	}
+
+	// FindExtras looks for extra files. Answer: Chosen, any number.
+	FindExtras struct{}
 
 	// Sync makes disk and index durable. Answer: Synced.
 	Sync struct{ Upto farm.Vector }
@@ -212,6 +226,7 @@ func (Push) effect()        {}
 func (Relay) effect()       {}
 func (Want) effect()        {}
 func (Stream) effect()      {}
+func (FindExtras) effect()  {}
 func (Sync) effect()        {}
 func (BarrierDone) effect() {}
 func (Sweep) effect()       {}

@@ -111,8 +111,11 @@ func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
 		}
 		return true
 	}
-	if m.seeding && len(r.Known) > 0 && r.Disk.Content.Dot.IsZero() { // found here, of no version
+	if m.untrusted(r) {
 		m.distrust(r, seen)
+		return true
+	}
+	if m.isExtra(r) && !m.leftover(r, seen) && m.touchedExtra(&r, seen) {
 		return true
 	}
 	if seen.Attr.Type != farm.Absent && !m.parentOnDisk(r.Path) {
@@ -123,6 +126,10 @@ func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
 	}
 	if r.Disk.Type == farm.Dir && seen.Attr.Type != farm.Dir && m.childrenFirst(r.Path, w) {
 		return false
+	}
+	if m.leftover(r, seen) {
+		m.keepExtra(r, seen)
+		return true
 	}
 	if seen.Attr.Type == farm.Absent && unwatched(r) {
 		m.restore(w, r)
@@ -138,6 +145,7 @@ func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
 	if m.rules.ReadOnly {
 		m.undo(r, seen)
 	} else {
+		m.adoptParents(r.Path)
 		m.write(r, seen)
 	}
 	if seen.Attr.Type == farm.Dir && other {
@@ -235,10 +243,7 @@ func (m *Machine) tellParent(p farm.Path, w *work) {
 // heard of since.
 func (m *Machine) write(r farm.Record, seen farm.Observation) {
 	dot := m.give(r.Path)
-	when := m.clock.Now(m.now)
-	if m.seeding && r.Disk.Content.Dot.IsZero() {
-		when = farm.HLC(m.meta.Seq) // found here: older than all that the farm wrote: it loses, and is preserved
-	}
+	when := m.when(seen)
 	own := farm.Stamp{Dot: dot, Time: when}
 	d, a := r.Disk, seen.Attr
 	v := farm.Version{Dot: dot, Vector: d.Context.With(dot), Time: when, Content: own, Meta: own, Lost: d.Lost}
@@ -282,6 +287,12 @@ func asKnown(a farm.Attr, r farm.Record, v farm.Version) farm.Attr {
 // distrust takes what lies on the disk of a folder that is being seeded as a leftover: it is replaced by what the farm
 // knows of the path, and preserved.
 func (m *Machine) distrust(r farm.Record, seen farm.Observation) {
+	s := reconcile.Decide(r.Known, false)
+	if seen.Attr.SameContent(s.Attr) {
+		m.count(&m.meta.Seed.Equal, s.Attr)
+	} else if seen.Attr.Type != farm.Absent {
+		m.count(&m.meta.Seed.Different, seen.Attr)
+	}
 	r.Disk = farm.Disk{Attr: seen.Attr, Stat: seen.Stat} // who edits a leftover has not seen what is to replace it
 	m.db.Put(r)
 	if seen.Attr.Type == farm.Dir {

@@ -34,7 +34,12 @@ type Machine struct {
 
 	seeding  bool // the index is new and others hold the folder: what is on disk is not trusted
 	seedScan bool // a peer has told all that it knew: scan when that is settled
-	scanned  bool // a whole scan has ended since the start or since notifications were lost
+	joined   bool // the others held the folder before us
+	began    time.Time
+	extras   farm.Tally         // see seed.go
+	seedLeft map[farm.Path]bool // paths that the scan which ends the seeding has found and that are still to be looked at
+	old      bool               // what is being written is older than all that the farm wrote
+	scanned  bool               // a whole scan has ended since the start or since notifications were lost
 	scanning bool
 	rescan   bool // another scan is due when this one ends
 
@@ -78,14 +83,15 @@ type peer struct {
 	asked      time.Time       // when the open Want was sent; zero: none
 	aheadSince time.Time       // since when it knows more than we do
 	wants      farm.Vector     // what it knew when it asked, while we are paused
+	bare       bool            // ... without content
 	wanted     time.Time       // when it did; zero: not at all
 }
 
 // Config of a Machine.
 type Config struct {
-	Folder  farm.FolderID
-	Meta    farm.Meta // as the index has it; its Actor says who we are
-	Seeding bool      // the index is new and other members hold the folder
+	Folder farm.FolderID
+	Meta   farm.Meta // as the index has it; its Actor says who we are, its Seed whether what is on disk is trusted
+	Joined bool      // while it is being seeded: the others held the folder before us
 
 	// Finished are plans of an earlier life that are known to have changed the disk, and whose end may not be in the index.
 	Finished []farm.Plan
@@ -99,8 +105,9 @@ type Config struct {
 func New(cfg Config, db Catalogue) *Machine {
 	rules := cfg.Rules.complete()
 	m := &Machine{
-		folder: cfg.Folder, db: db, meta: cfg.Meta, skip: rules.Excluded, seeding: cfg.Seeding,
-		rules: rules, before: cfg.Before, paused: cfg.Paused,
+		folder: cfg.Folder, db: db, meta: cfg.Meta, skip: rules.Excluded, joined: cfg.Joined,
+		seeding: cfg.Meta.Seed.Mode == farm.SeedEmpty || cfg.Meta.Seed.Mode == farm.SeedFull,
+		rules:   rules, before: cfg.Before, paused: cfg.Paused,
 		finished: cfg.Finished,
 		work:     map[farm.Path]*work{},
 		below:    map[farm.Path]int{},
@@ -177,6 +184,10 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 		m.relayed(in.Peer, in.State)
 	case Expire:
 		m.expire(in.Paths)
+	case Choose:
+		m.choose(in.Extra)
+	case Chosen:
+		m.chosen(in.Paths)
 	case Tick:
 		m.tick(in.Full)
 	}
@@ -217,19 +228,24 @@ func (m *Machine) Seeding() bool { return m.seeding }
 func (m *Machine) State() farm.FolderState {
 	return farm.FolderState{
 		Actor: m.meta.Actor, Known: m.meta.Known, Applied: m.applied(), Durable: m.meta.Durable,
-		Waiting: int64(len(m.work)), Paused: m.paused, Braked: m.braked,
+		Waiting: int64(len(m.work)), Paused: m.paused, Braked: m.braked, Seeding: m.meta.Seed.Mode,
 	}
 }
 
 // start restores what a crash left half done: paths whose disk is behind what is known.
 func (m *Machine) start() {
 	m.finish()
+	m.began = m.now
 	for r := range m.db.Under(farm.Path{}) {
 		if m.skip(r.Path) {
 			continue
 		}
-		undone := len(r.Known) == 0 && r.Disk.Type != farm.Absent // on a node that only reads
-		if c := r.Context(); r.Intent != nil || undone || !r.Disk.Context.CoversAll(c) {
+		if m.isExtra(r) {
+			m.startExtra(r)
+			continue
+		}
+		loose := r.Disk.Type != farm.Absent && r.Disk.Content.Dot.IsZero() // of no version: it is to be replaced
+		if c := r.Context(); r.Intent != nil || loose || !r.Disk.Context.CoversAll(c) {
 			m.open(r.Path).dirty = true // an Install may have happened: look before planning another
 			m.lower(r.Path, r, c)
 		}
@@ -244,6 +260,7 @@ func (m *Machine) start() {
 	if !m.seeding {
 		m.scan(false)
 	}
+	m.sortExtras()
 }
 
 // scan compares the whole tree with the index. One at a time: a request during a scan starts another after it.
@@ -284,7 +301,8 @@ func (m *Machine) walked(in Walked) {
 		m.rescanBegins(m.walk(farm.Path{}, true, true))
 		return
 	}
-	m.scanned, m.seeding = true, false
+	m.scanned = true
+	m.seedWalked()
 }
 
 func (m *Machine) raise(id farm.EventID, sev farm.Severity, p farm.Path, msg, next string, fields map[string]string) {

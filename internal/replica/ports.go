@@ -71,7 +71,7 @@ type Transport interface {
 	Room(ctx context.Context)
 	// Relay is Push to some holders, of a change that somebody else has made.
 	Relay(to []farm.MemberID, c farm.Change)
-	Want(to farm.MemberID, known farm.Vector)
+	Want(to farm.MemberID, known farm.Vector, bare bool)
 	// CatchUp begins an answer to a Want: all that is pushed from now on reaches the peer, until Behind says that it does
 	// not. What of an earlier answer waits to be sent is dropped.
 	CatchUp(to farm.MemberID)

@@ -37,6 +37,11 @@ func (m *Machine) arrived(from farm.MemberID, c farm.Change) {
 	w := m.open(e.Path)
 	w.ruling = m.ruling
 	m.arrivedHeld(w, &r)
+	w.dirty = w.dirty || m.looksFirst(r)
+	if len(before) == 0 && r.Disk.Type != farm.Absent && !m.rules.ReadOnly { // it was extra
+		m.extras.Remove(r.Disk.Attr)
+		m.metExtra(r)
+	}
 	m.lower(e.Path, r, e.Version.Vector)
 	m.heard(dot)
 	m.db.Put(r)
@@ -105,21 +110,7 @@ func (m *Machine) had(in Had) {
 		m.absorb(pos.Actor)
 	}
 	m.putMeta()
-	m.seedScan = m.seedScan || m.seeding && !m.scanning
-}
-
-// endSeeding scans once nothing is under way any more: what is then found on disk and is not known to the farm is new.
-func (m *Machine) endSeeding() {
-	if !m.seedScan || m.scanning {
-		return
-	}
-	for _, w := range m.work {
-		if w.phase != forRetry && w.phase != forParent && w.phase != idle && w.phase != forResume {
-			return
-		}
-	}
-	m.seedScan = false
-	m.scan(false)
+	m.toldAll(p)
 }
 
 func (m *Machine) peer(id farm.MemberID) *peer {
@@ -170,7 +161,7 @@ func (m *Machine) ask(id farm.MemberID, p *peer) {
 		p.met, known = true, m.sure(known)
 	}
 	p.asked, p.aheadSince = m.now, zeroTime
-	m.emit(Want{To: id, Known: known})
+	m.emit(Want{To: id, Known: known, Bare: m.meta.Seed.Mode == farm.SeedFull})
 }
 
 func (m *Machine) peerState(id farm.MemberID, s farm.FolderState) {

@@ -23,6 +23,8 @@ type rig struct {
 	said  uint64                   // counts states
 	quiet bool                     // only what people ask for is shown
 	out   strings.Builder
+
+	together bool // members that are being seeded have not joined: the folder is new in the farm
 }
 
 // node is one member. Its disk holds attributes alone: a content's digest is the content.
@@ -32,6 +34,7 @@ type node struct {
 	machine   *replica.Machine
 	disk      map[farm.Path]farm.Attr
 	ino       map[farm.Path]uint64
+	ctime     map[farm.Path]int64
 	lastIno   uint64
 	cat       catalogue
 	saved     *catalogue
@@ -54,11 +57,12 @@ type node struct {
 type disk struct {
 	attrs map[farm.Path]farm.Attr
 	ino   map[farm.Path]uint64
+	ctime map[farm.Path]int64
 	kept  []farm.Entry
 }
 
 func clonedDisk(n *node) *disk {
-	return &disk{maps.Clone(n.disk), maps.Clone(n.ino), slices.Clone(n.kept)}
+	return &disk{maps.Clone(n.disk), maps.Clone(n.ino), maps.Clone(n.ctime), slices.Clone(n.kept)}
 }
 
 // powerCut loses what came after the last save.
@@ -67,6 +71,7 @@ func (n *node) powerCut() {
 	n.cat.meta.Actor.Epoch++
 	n.cat.meta.Seq = 0
 	n.disk, n.ino, n.kept = maps.Clone(n.savedDisk.attrs), maps.Clone(n.savedDisk.ino), slices.Clone(n.savedDisk.kept)
+	n.ctime = maps.Clone(n.savedDisk.ctime)
 	n.jobs = nil
 }
 
@@ -107,7 +112,7 @@ func newRig() *rig {
 }
 
 func (g *rig) add(id farm.MemberID) *node {
-	n := &node{rig: g, id: id, disk: map[farm.Path]farm.Attr{}, ino: map[farm.Path]uint64{}, fails: map[farm.Path]int{},
+	n := &node{rig: g, id: id, disk: map[farm.Path]farm.Attr{}, ino: map[farm.Path]uint64{}, ctime: map[farm.Path]int64{}, fails: map[farm.Path]int{},
 		gossip: gossip{heard: map[farm.MemberID]said{}, passed: map[[2]farm.MemberID]uint64{}}}
 	n.cat = catalogue{records: map[farm.Path]farm.Record{}, meta: farm.Meta{Actor: farm.Actor{Member: id, Epoch: 1}}}
 	g.nodes = append(g.nodes, n)
@@ -116,7 +121,13 @@ func (g *rig) add(id farm.MemberID) *node {
 
 func (n *node) start(seeding bool) {
 	n.jobs, n.out = nil, nil
-	n.machine = replica.New(replica.Config{Folder: "shop", Meta: n.cat.meta, Seeding: seeding, Finished: n.ended,
+	if seeding {
+		n.cat.meta.Seed = farm.Seed{Mode: farm.SeedEmpty, Since: n.rig.now.UnixNano() + 1}
+		if len(n.disk) > 0 {
+			n.cat.meta.Seed.Mode = farm.SeedFull
+		}
+	}
+	n.machine = replica.New(replica.Config{Folder: "shop", Meta: n.cat.meta, Joined: seeding && !n.rig.together, Finished: n.ended,
 		Rules: n.ruled(), Before: n.was, Paused: n.rules.paused}, &n.cat)
 	n.ended, n.was = nil, nil
 	n.step(replica.Start{})
@@ -208,10 +219,22 @@ func (n *node) execute(e replica.Effect) {
 			n.rig.send(n.id, to, replica.Arrived{From: n.id, Change: e.Change})
 		}
 	case replica.Want:
-		n.logf("want from %s beyond %s", e.To, vector(e.Known))
-		n.rig.send(n.id, e.To, replica.Wanted{From: n.id, Known: e.Known})
+		bare := ""
+		if e.Bare {
+			bare = ", without content"
+		}
+		n.logf("want from %s beyond %s%s", e.To, vector(e.Known), bare)
+		n.rig.send(n.id, e.To, replica.Wanted{From: n.id, Known: e.Known, Bare: e.Bare})
 	case replica.Stream:
 		n.stream(e)
+	case replica.FindExtras:
+		var found []farm.Path
+		for r := range n.cat.Under(farm.Path{}) {
+			if len(r.Known) == 0 && r.Disk.Type != farm.Absent {
+				found = append(found, r.Path)
+			}
+		}
+		later(func() { n.step(replica.Chosen{Paths: found}) })
 	case replica.Sync:
 		var err error
 		if n.badSync {
@@ -257,7 +280,7 @@ func (n *node) stream(e replica.Stream) {
 
 func (n *node) look(p farm.Path) farm.Observation {
 	a := n.disk[p]
-	return farm.Observation{Path: p, Attr: a, Stat: farm.Fingerprint{Ino: n.ino[p], MTime: a.MTime}, LeftOut: n.leftOut(p, a)}
+	return farm.Observation{Path: p, Attr: a, Stat: farm.Fingerprint{Ino: n.ino[p], MTime: a.MTime, CTime: n.ctime[p]}, LeftOut: n.leftOut(p, a)}
 }
 
 // differ lists what below dir is not as the index says.
@@ -328,7 +351,7 @@ func (n *node) put(p farm.Path, a farm.Attr) {
 		return
 	}
 	n.lastIno++
-	n.disk[p], n.ino[p] = a, n.lastIno
+	n.disk[p], n.ino[p], n.ctime[p] = a, n.lastIno, n.rig.now.UnixNano()
 }
 
 // below lists what is on disk below p, children first.

@@ -48,6 +48,7 @@ type Summary struct {
 	Paused  bool
 	Held    int // deletions that the brake holds; 0: it is off
 	Limit   int // deletions that it would have believed
+	Seed    SeedState
 }
 
 // Runner executes a machine's effects. Its goroutine is the only one that touches the machine; workers read and write
@@ -254,7 +255,7 @@ func (r *Runner) sweep(ctx context.Context) {
 // publish makes the state known when it has changed.
 func (r *Runner) publish() {
 	s := r.machine.State()
-	sum := Summary{Trusted: r.machine.Trusted(), Seeding: r.machine.Seeding(), Waiting: r.machine.Waiting(), Cramped: r.machine.Cramped(), Paused: r.machine.Paused()}
+	sum := Summary{Trusted: r.machine.Trusted(), Seeding: r.machine.Seeding(), Waiting: r.machine.Waiting(), Cramped: r.machine.Cramped(), Paused: r.machine.Paused(), Seed: r.machine.seedState()}
 	sum.Held, sum.Limit = r.machine.Braked()
 	last := r.state.Load()
 	if last.Actor == s.Actor && last.Waiting == s.Waiting && last.Known.Equal(s.Known) && last.Applied.Equal(s.Applied) &&

@@ -193,13 +193,13 @@ func (w *world) Sweep(context.Context) {}
 
 // The transport.
 
-func (w *world) Room(context.Context)                   {}
-func (w *world) CatchUp(to farm.MemberID)               { w.tell("catch up %s", to) }
-func (w *world) Behind(farm.MemberID) bool              { w.mu.Lock(); defer w.mu.Unlock(); return w.behind }
-func (w *world) Relay(_ []farm.MemberID, c farm.Change) { w.tell("relay %s", c.Entry.Path) }
-func (w *world) Push(c farm.Change)                     { w.tell("push %s", c.Entry.Path) }
-func (w *world) Want(to farm.MemberID, _ farm.Vector)   { w.tell("want %s", to) }
-func (w *world) Linked() []farm.MemberID                { return nil }
+func (w *world) Room(context.Context)                         {}
+func (w *world) CatchUp(to farm.MemberID)                     { w.tell("catch up %s", to) }
+func (w *world) Behind(farm.MemberID) bool                    { w.mu.Lock(); defer w.mu.Unlock(); return w.behind }
+func (w *world) Relay(_ []farm.MemberID, c farm.Change)       { w.tell("relay %s", c.Entry.Path) }
+func (w *world) Push(c farm.Change)                           { w.tell("push %s", c.Entry.Path) }
+func (w *world) Want(to farm.MemberID, _ farm.Vector, _ bool) { w.tell("want %s", to) }
+func (w *world) Linked() []farm.MemberID                      { return nil }
 func (w *world) Had(_ context.Context, to farm.MemberID, _ farm.Vector) error {
 	w.tell("had %s", to)
 	return nil

@@ -67,6 +67,8 @@ func playFile(t *testing.T, script []byte) []byte {
 //
 //	start N...               members start with an empty index and link up with those that run
 //	seed N                   the same, of a member that joins: its disk is not trusted
+//	seedtogether N...        the same, of a folder that is new in the farm
+//	choose N WAY             what becomes of extra files: quarantine or push
 //	stop N                   a member dies; start begins it again on the same disk and index
 //	crash N                  the same, right after the installations that are out and before it can note that
 //	save N | setback N       remember index and disk | bring the index back to what it was then
@@ -98,13 +100,14 @@ func playFile(t *testing.T, script []byte) []byte {
 //	records                  how many paths each index remembers
 func (g *rig) command(f []string) error {
 	switch f[0] {
-	case "start", "seed":
+	case "start", "seed", "seedtogether":
+		g.together = f[0] == "seedtogether"
 		for _, id := range f[1:] {
 			n := g.node(id)
 			if n == nil {
 				n = g.add(farm.MemberID(id))
 			}
-			n.start(f[0] == "seed")
+			n.start(f[0] != "start")
 		}
 		for _, n := range g.nodes {
 			if n.machine != nil {
@@ -138,6 +141,9 @@ func (g *rig) command(f []string) error {
 		g.show(f[1:])
 	case "state":
 		for _, n := range g.nodes {
+			if n.machine == nil {
+				continue
+			}
 			s := n.machine.State()
 			n.logf("known %s, applied %s, durable %s, waiting %d, trusted %v", vector(s.Known), vector(s.Applied), vector(s.Durable),
 				s.Waiting, n.machine.Trusted())
@@ -185,6 +191,11 @@ func (g *rig) oneNode(f []string) error {
 		n.savedDisk = clonedDisk(n)
 	case "setback":
 		n.cat = catalogue{maps.Clone(n.saved.records), n.saved.meta}
+	case "choose":
+		x, err := farm.ParseExtraFiles(f[2])
+		n.step(replica.Choose{Extra: x})
+		n.work()
+		return err
 	case "rescan":
 		n.step(replica.Rescan{})
 		n.work()

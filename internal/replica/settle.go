@@ -30,6 +30,10 @@ func (m *Machine) settle(p farm.Path, w *work) {
 	if len(r.Known) == 0 && m.awaited(p) {
 		return // children have arrived before their directory: it will come
 	}
+	if m.isExtra(r) {
+		m.settleExtra(r, w)
+		return
+	}
 	if r.Disk.Type == farm.Dir && m.below[p] > 0 && !m.awaited(p) && reconcile.Decide(r.Known, false).Type != farm.Dir {
 		w.phase = forChildren // what they come to decides whether it stays, and that is a dear question
 		return
@@ -46,7 +50,7 @@ func (m *Machine) settle(p farm.Path, w *work) {
 	case s.Type != farm.Absent && !m.parentOnDisk(p):
 		m.await(p, w)
 		m.settle(p.Parent(), m.open(p.Parent()))
-	case r.Disk.Type == farm.Dir && s.Type != farm.Dir && m.below[p] > 0:
+	case r.Disk.Type == farm.Dir && s.Type != farm.Dir && (m.below[p] > 0 || m.clearExtras(p)):
 		w.phase = forChildren
 	case m.paused:
 		w.phase = forResume
@@ -75,7 +79,7 @@ func (m *Machine) live(dir farm.Path) bool {
 		return false
 	}
 	for r := range m.db.Under(dir) {
-		if r.Path.Parent() == dir && !m.skip(r.Path) && (r.Disk.Type != farm.Absent || reconcile.Decide(r.Known, false).Type != farm.Absent) {
+		if r.Path.Parent() == dir && !m.skip(r.Path) && !m.isExtra(r) && (r.Disk.Type != farm.Absent || reconcile.Decide(r.Known, false).Type != farm.Absent) {
 			return true
 		}
 	}
@@ -109,6 +113,9 @@ func (m *Machine) install(r farm.Record, w *work, s reconcile.State) {
 		if m.rules.ReadOnly {
 			plan.Why = farm.ReasonUndone
 		}
+	}
+	if w.quarantine {
+		plan.Why = farm.ReasonQuarantined
 	}
 	if w.content != nil && w.digest == s.Digest {
 		plan.Content = w.content
@@ -176,6 +183,10 @@ func (m *Machine) installed(in farm.Installed) {
 			m.later(p, w, firstRetry)
 		}
 	case farm.NotEmpty:
+		if w.quarantine { // what is in it is not replicated: it stays, as an extra directory
+			w.quarantine = false
+			break
+		}
 		m.notEmpty(p, w)
 	case farm.NoParent:
 		m.later(p, w, firstRetry)
@@ -207,11 +218,13 @@ func errText(in farm.Installed) string {
 
 func (m *Machine) done(w *work, in farm.Installed) {
 	r, _ := m.db.Get(in.Plan.Path)
+	was := r.Disk
 	r.Disk, r.Intent = *r.Intent, nil
 	m.tellUnkept(r.Path, in.Plan.Want, in.Attr)
 	r.Disk.Attr, r.Disk.Stat = in.Attr, in.Stat
 	m.db.Put(r)
 	m.hasRoom(w)
+	m.seedDone(w, r, was)
 	if w.tries > 3 {
 		m.raise(farm.EventFileBlocked, farm.Healed, r.Path, "installed after all", "", nil)
 	}

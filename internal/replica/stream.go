@@ -58,6 +58,9 @@ func (a *answer) give(ctx context.Context) error {
 			a.skipped = true
 			return farm.Change{}, false
 		}
+		if a.Bare {
+			return farm.Change{Entry: k}, true
+		}
 		return farm.Change{Entry: k, Content: a.r.small(ctx, rec, k)}, true
 	})
 	// One that was skipped may stand in the place of one that was asked for: before the peer hears that it has all, it must

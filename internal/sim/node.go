@@ -40,12 +40,13 @@ type node struct {
 	heard   map[farm.MemberID]said
 	passed  map[[2]farm.MemberID]uint64
 
-	absent  bool      // has not joined yet
-	seeding bool      // starts with an index that is new while others hold the folder
-	stalled time.Time // until then it does nothing
-	deaf    bool      // no notifications come
-	missed  bool      // ... and some would have
-	disk    error     // what its disk answers to what would change it; nil: all is well
+	absent  bool            // has not joined yet
+	seeding bool            // starts with an index that is new while others hold the folder
+	extra   farm.ExtraFiles // what becomes of files that the farm does not know when it is seeded
+	stalled time.Time       // until then it does nothing
+	deaf    bool            // no notifications come
+	missed  bool            // ... and some would have
+	disk    error           // what its disk answers to what would change it; nil: all is well
 }
 
 func (n *node) now() time.Time { return n.f.now.Add(n.skew) }
@@ -79,7 +80,10 @@ func (n *node) start(clean bool) {
 		n.f.kill(n, false)
 		return
 	}
-	n.machine = replica.New(replica.Config{Folder: "sim", Meta: meta, Finished: n.keeper.Finished(), Seeding: n.seeding}, n.cat)
+	if n.seeding {
+		meta.Seed = n.newSeed()
+	}
+	n.machine = replica.New(replica.Config{Folder: "sim", Meta: meta, Finished: n.keeper.Finished(), Joined: n.seeding}, n.cat)
 	n.seeding = false
 	n.cat.meta, n.unclean = meta, false
 	n.f.logf("%s starts, epoch %d", n.id, meta.Actor.Epoch)
@@ -269,9 +273,11 @@ func (n *node) execute(e replica.Effect) {
 			n.f.wire(n, n.f.node(to)).send(n.f, replica.Arrived{From: n.id, Change: e.Change})
 		}
 	case replica.Want:
-		n.f.wire(n, n.f.node(e.To)).send(n.f, replica.Wanted{From: n.id, Known: e.Known})
+		n.f.wire(n, n.f.node(e.To)).send(n.f, replica.Wanted{From: n.id, Known: e.Known, Bare: e.Bare})
 	case replica.Stream:
 		n.later(100*us, 10*ms, func() { n.stream(e) })
+	case replica.FindExtras:
+		n.later(ms, 10*ms, func() { n.findExtras() })
 	case replica.Sync:
 		n.later(ms, 30*ms, func() {
 			var err error

@@ -118,6 +118,7 @@ func (f *sim) build() {
 			n.skew = f.between(-time.Hour, time.Hour)
 		}
 		n.mem = vfs.NewMem(vfs.MemConfig{Now: n.now})
+		n.extra = []farm.ExtraFiles{farm.ExtraPush, farm.ExtraQuarantine}[f.opt.Seed%2]
 		f.nodes = append(f.nodes, n)
 	}
 	for _, a := range f.nodes {

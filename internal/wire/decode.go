@@ -27,7 +27,7 @@ func Decode(f *pb.Frame) (Message, error) {
 	case *pb.Frame_Changes:
 		m = r.changes(b.Changes)
 	case *pb.Frame_Want:
-		m = Want{r.folder("want.folder", b.Want.GetFolder()), r.vector("want.vector", b.Want.GetVector())}
+		m = Want{r.folder("want.folder", b.Want.GetFolder()), r.vector("want.vector", b.Want.GetVector()), b.Want.GetBare()}
 	case *pb.Frame_Have:
 		m = Have{r.folder("have.folder", b.Have.GetFolder()), r.vector("have.vector", b.Have.GetVector())}
 	default:
@@ -245,6 +245,7 @@ func (r *reader) state(s *pb.State) farm.MemberState {
 				Applied: r.vector("folders.applied", f.GetApplied()),
 				Durable: r.vector("folders.durable", f.GetDurable()),
 				Entries: f.GetEntries(), Waiting: f.GetWaiting(), Paused: f.GetPaused(), Braked: f.GetBraked(),
+				Bytes: f.GetBytes(), Seeding: r.seeding(f.GetSeeding()),
 			}
 		}
 	}
@@ -256,6 +257,14 @@ func (r *reader) state(s *pb.State) farm.MemberState {
 		}
 	}
 	return out
+}
+
+// seeding is a mode that this program knows; one that a later program has is as good as being seeded.
+func (r *reader) seeding(n uint32) farm.SeedMode {
+	if n > uint32(farm.SeedFound) {
+		return farm.SeedFull
+	}
+	return farm.SeedMode(n)
 }
 
 // moment is the inverse of nanos.

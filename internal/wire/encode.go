@@ -29,7 +29,7 @@ func Encode(m Message) (*pb.Frame, error) {
 	case Changes:
 		f.Body = &pb.Frame_Changes{Changes: w.changes(m)}
 	case Want:
-		f.Body = &pb.Frame_Want{Want: &pb.Known{Folder: string(m.Folder), Vector: w.vector(m.Known)}}
+		f.Body = &pb.Frame_Want{Want: &pb.Known{Folder: string(m.Folder), Vector: w.vector(m.Known), Bare: m.Bare}}
 	case Have:
 		f.Body = &pb.Frame_Have{Have: &pb.Known{Folder: string(m.Folder), Vector: w.vector(m.Known)}}
 	}
@@ -159,7 +159,8 @@ func (w *writer) state(s farm.MemberState) *pb.State {
 	for _, id := range slices.Sorted(maps.Keys(s.Folders)) {
 		f := s.Folders[id]
 		out.Folders = append(out.Folders, &pb.Folder{Name: string(id), Actor: w.actor(f.Actor), Known: w.vector(f.Known),
-			Applied: w.vector(f.Applied), Durable: w.vector(f.Durable), Entries: f.Entries, Waiting: f.Waiting, Paused: f.Paused, Braked: f.Braked})
+			Applied: w.vector(f.Applied), Durable: w.vector(f.Durable), Entries: f.Entries, Waiting: f.Waiting, Paused: f.Paused, Braked: f.Braked,
+			Bytes: f.Bytes, Seeding: uint32(f.Seeding)})
 	}
 	out.Number, out.TellsLinks = s.Number, s.Links != nil
 	w.limit("state.links", len(s.Links), MaxList)

@@ -86,7 +86,8 @@ var (
 			Verdict: farm.Verdict{Revision: digests.Draw(t, "revision"), Faults: []string{"site \xff"}, Sites: map[string]string{"a.caddy": "no"}}}
 		folder := rapid.Custom(func(t *rapid.T) farm.FolderState {
 			return farm.FolderState{Actor: actors.Draw(t, "actor"), Known: vectors.Draw(t, "known"), Applied: vectors.Draw(t, "applied"),
-				Durable: vectors.Draw(t, "durable"), Entries: rapid.Int64().Draw(t, "n"), Waiting: rapid.Int64().Draw(t, "w")}
+				Durable: vectors.Draw(t, "durable"), Entries: rapid.Int64().Draw(t, "n"), Waiting: rapid.Int64().Draw(t, "w"),
+				Bytes: rapid.Int64().Draw(t, "b"), Seeding: rapid.SampledFrom([]farm.SeedMode{farm.NotSeeding, farm.SeedFull, farm.SeedFound}).Draw(t, "seeding")}
 		})
 		if m := rapid.MapOfN(folders, folder, 0, 3).Draw(t, "folders"); len(m) > 0 {
 			s.Folders = maps.Clone(m)
@@ -106,7 +107,7 @@ var (
 		case 3:
 			return Changes{Folder: folders.Draw(t, "folder"), List: rapid.SliceOfN(changesList, 0, 6).Draw(t, "list")}
 		case 4:
-			return Want{folders.Draw(t, "folder"), vectors.Draw(t, "known")}
+			return Want{folders.Draw(t, "folder"), vectors.Draw(t, "known"), rapid.Bool().Draw(t, "bare")}
 		default:
 			return Have{folders.Draw(t, "folder"), vectors.Draw(t, "known")}
 		}

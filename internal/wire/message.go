@@ -69,6 +69,7 @@ type Changes struct {
 type Want struct {
 	Folder farm.FolderID
 	Known  farm.Vector
+	Bare   bool // without content: the asker has most of it
 }
 
 // Have ends the answer to a Want: the asker now has been sent all that Known includes.

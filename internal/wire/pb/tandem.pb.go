@@ -964,6 +964,7 @@ type Known struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Folder        string                 `protobuf:"bytes,1,opt,name=folder,proto3" json:"folder,omitempty"`
 	Vector        *Vector                `protobuf:"bytes,2,opt,name=vector,proto3" json:"vector,omitempty"`
+	Bare          bool                   `protobuf:"varint,20,opt,name=bare,proto3" json:"bare,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1010,6 +1011,13 @@ func (x *Known) GetVector() *Vector {
 		return x.Vector
 	}
 	return nil
+}
+
+func (x *Known) GetBare() bool {
+	if x != nil {
+		return x.Bare
+	}
+	return false
 }
 
 type Site struct {
@@ -1143,6 +1151,8 @@ type Folder struct {
 	Waiting       int64                  `protobuf:"varint,7,opt,name=waiting,proto3" json:"waiting,omitempty"`
 	Paused        bool                   `protobuf:"varint,30,opt,name=paused,proto3" json:"paused,omitempty"`
 	Braked        bool                   `protobuf:"varint,31,opt,name=braked,proto3" json:"braked,omitempty"`
+	Bytes         int64                  `protobuf:"varint,20,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Seeding       uint32                 `protobuf:"varint,21,opt,name=seeding,proto3" json:"seeding,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1238,6 +1248,20 @@ func (x *Folder) GetBraked() bool {
 		return x.Braked
 	}
 	return false
+}
+
+func (x *Folder) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Folder) GetSeeding() uint32 {
+	if x != nil {
+		return x.Seeding
+	}
+	return 0
 }
 
 type State struct {
@@ -1879,10 +1903,11 @@ const file_tandem_proto_rawDesc = "" +
 	"\b_content\"M\n" +
 	"\aChanges\x12\x16\n" +
 	"\x06folder\x18\x01 \x01(\tR\x06folder\x12*\n" +
-	"\aentries\x18\x02 \x03(\v2\x10.tandem.v1.EntryR\aentries\"J\n" +
+	"\aentries\x18\x02 \x03(\v2\x10.tandem.v1.EntryR\aentries\"^\n" +
 	"\x05Known\x12\x16\n" +
 	"\x06folder\x18\x01 \x01(\tR\x06folder\x12)\n" +
-	"\x06vector\x18\x02 \x01(\v2\x11.tandem.v1.VectorR\x06vector\",\n" +
+	"\x06vector\x18\x02 \x01(\v2\x11.tandem.v1.VectorR\x06vector\x12\x12\n" +
+	"\x04bare\x18\x14 \x01(\bR\x04bare\",\n" +
 	"\x04Site\x12\x12\n" +
 	"\x04file\x18\x01 \x01(\fR\x04file\x12\x10\n" +
 	"\x03why\x18\x02 \x01(\fR\x03why\"|\n" +
@@ -1890,7 +1915,7 @@ const file_tandem_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\fR\brevision\x12\x16\n" +
 	"\x06wanted\x18\x02 \x01(\fR\x06wanted\x12\x16\n" +
 	"\x06faults\x18\x03 \x03(\fR\x06faults\x12%\n" +
-	"\x05sites\x18\x04 \x03(\v2\x0f.tandem.v1.SiteR\x05sites\"\x99\x02\n" +
+	"\x05sites\x18\x04 \x03(\v2\x0f.tandem.v1.SiteR\x05sites\"\xc9\x02\n" +
 	"\x06Folder\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\rR\x05actor\x12'\n" +
@@ -1900,7 +1925,9 @@ const file_tandem_proto_rawDesc = "" +
 	"\aentries\x18\x06 \x01(\x03R\aentries\x12\x18\n" +
 	"\awaiting\x18\a \x01(\x03R\awaiting\x12\x16\n" +
 	"\x06paused\x18\x1e \x01(\bR\x06paused\x12\x16\n" +
-	"\x06braked\x18\x1f \x01(\bR\x06braked\"\xa6\x02\n" +
+	"\x06braked\x18\x1f \x01(\bR\x06braked\x12\x14\n" +
+	"\x05bytes\x18\x14 \x01(\x03R\x05bytes\x12\x18\n" +
+	"\aseeding\x18\x15 \x01(\rR\aseeding\"\xa6\x02\n" +
 	"\x05State\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12%\n" +
 	"\x05roles\x18\x02 \x03(\x0e2\x0f.tandem.v1.RoleR\x05roles\x12\x1a\n" +
