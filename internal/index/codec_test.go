@@ -121,6 +121,19 @@ func readsFormat(t *testing.T, number byte, full farm.Record) {
 	})
 }
 
+// What a seeding adds to meta was added to format 2 without a new number: what has none of it reads as before.
+func TestMetaOfASeedingIsDecodedForEver(t *testing.T) {
+	want := farm.Meta{Actor: web1, Seq: 8, Clock: 1 << 50, Boot: "boot", Seed: farm.Seed{Mode: farm.SeedFull, Since: 1_795_000_000_000_000_000,
+		Extra: farm.ExtraQuarantine, Equal: farm.Tally{Count: 300, Bytes: 1 << 40}, Different: farm.Tally{Count: 2, Bytes: 5}, Missing: farm.Tally{Count: 1}}}
+	got, err := decodeMeta(recorded(t, 2, "seeding", encodeMeta(nil, want), want))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
 // conflict has all that a record can have.
 func conflict() farm.Record {
 	r := photo("a/conflict", 4711)

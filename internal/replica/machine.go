@@ -207,7 +207,7 @@ func (m *Machine) Flying() int { return m.flying }
 
 // Idle tells whether nothing waits for time to pass, but for what is done every few minutes.
 func (m *Machine) Idle() bool {
-	if len(m.retries) > 0 || m.seedScan || m.syncing || !m.meta.Durable.CoversAll(m.applied()) {
+	if len(m.retries) > 0 || m.meta.Seed.Mode != farm.NotSeeding || m.syncing || !m.meta.Durable.CoversAll(m.applied()) {
 		return false
 	}
 	for _, p := range m.peers {

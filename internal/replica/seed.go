@@ -246,7 +246,7 @@ func (m *Machine) endSeeding() {
 	case m.nobodyHas():
 		m.establish()
 		return
-	case !m.seedScan:
+	case !m.seedScan && !m.knowsAll():
 		return
 	}
 	for _, w := range m.work {
@@ -258,12 +258,27 @@ func (m *Machine) endSeeding() {
 	m.scan(false)
 }
 
+// established tells whether the folder could be seeded from the peer.
+func (p *peer) established() bool {
+	return (p.state.Seeding == farm.NotSeeding || p.state.Seeding == farm.SeedFound) && p.state.Known.Len() > 0
+}
+
 // toldAll takes note that a peer has told all that it knew.
 func (m *Machine) toldAll(p *peer) {
-	established := p.state.Seeding == farm.NotSeeding || p.state.Seeding == farm.SeedFound
-	if m.seeding && !m.scanning && established && p.state.Known.Len() > 0 {
+	if m.seeding && !m.scanning && p.established() {
 		m.seedScan = true
 	}
+}
+
+// knowsAll tells whether all that an established peer knows has been heard. It may have been told before that peer was
+// established: two that are seeded at the same time, one of which then founds.
+func (m *Machine) knowsAll() bool {
+	for _, p := range m.peers {
+		if p.linked && p.established() && m.meta.Known.CoversAll(p.state.Known) {
+			return true
+		}
+	}
+	return false
 }
 
 // nobodyHas tells whether there is nothing that the folder could be seeded from. Who has just joined waits for those that

@@ -52,12 +52,18 @@ func later() map[string]Message {
 	rich := valid()
 	rich.Content = nil
 	rich.Entry.XAttrs, rich.Entry.Mode = someXAttrs(panicker{}), 0o4755
+	seeding := state
+	seeding.Folders = map[farm.FolderID]farm.FolderState{"gallery": state.Folders["gallery"]}
+	f := seeding.Folders["gallery"]
+	f.Bytes, f.Seeding = 1<<40, farm.SeedFound
+	seeding.Folders["gallery"] = f
 	alone := state
 	alone.Links = []farm.MemberID{}
 	return map[string]Message{
 		"hello": Hello{"web1", 1, 2, "0.2.0", "sha256:ab", time.Unix(1_700_000_000, 1), 42},
 		"state": State{state}, "alone": State{alone}, "heard": Heard{state},
-		"xattrs": Changes{"gallery", []farm.Change{rich}},
+		"xattrs":  Changes{"gallery", []farm.Change{rich}},
+		"seeding": State{seeding}, "bare": Want{Folder: "gallery", Known: f.Known, Bare: true},
 	}
 }
 
