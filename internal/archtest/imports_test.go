@@ -49,7 +49,7 @@ const theirs = `
 	github.com/bmatcuk/doublestar < config, scan, member;
 	github.com/zeebo/blake3 < chunk, config, scan, install, peer, web, sim, member;
 	github.com/PlakarKorp/go-cdc-chunkers < chunk;
-	github.com/klauspost/compress < wire;
+	github.com/klauspost/compress < wire, peer;
 	google.golang.org/grpc, google.golang.org/protobuf < wire, wire/pb, peer;
 	github.com/ncruces/go-sqlite3 < index;
 	golang.org/x/sys < vfs, watch, index, scan, install, shell, peer, demo, member;

@@ -62,7 +62,7 @@ func remote(steps []Step) (n int64) {
 func content(t *rapid.T) []byte {
 	var b []byte
 	for range rapid.IntRange(1, 3).Draw(t, "parts") {
-		b = append(b, noise(rapid.Uint64Range(0, 8).Draw(t, "seed"), rapid.IntRange(0, 1<<20).Draw(t, "bytes"))...)
+		b = append(b, noise(rapid.Uint64Range(0, 8).Draw(t, "seed"), rapid.IntRange(0, 600<<10).Draw(t, "bytes"))...)
 		b = append(b, make([]byte, rapid.IntRange(0, 800<<10).Draw(t, "zeros"))...)
 	}
 	return b
@@ -106,7 +106,7 @@ func TestEncodings(t *testing.T) {
 
 // TestEdits says what an edit of a large file costs.
 func TestEdits(t *testing.T) {
-	old := noise(1, 64<<20)
+	old := noise(1, 24<<20)
 	base := recipeOf(old)
 	t.Logf("%d bytes on average", len(old)/len(base))
 	if n := len(old) / len(base); n < 64<<10 || n > 192<<10 {

@@ -43,6 +43,13 @@ func (k *Keeper) content(ctx context.Context, plan farm.Plan, src Source) (vfs.T
 	if src == nil {
 		return nil, &sourceError{farm.Errorf("install", plan.Path.String(), farm.Unavailable, "no source has %s", want.Digest.Short())}
 	}
+	if parts, ok := src.(Parts); ok && k.cfg.Recipes != nil && want.Size > minChunkedLen {
+		t, err := k.assemble(ctx, plan, src, parts)
+		var s *sourceError
+		if t != nil || err != nil && !(errors.As(err, &s) && farm.KindOf(err) == farm.Corrupt) {
+			return t, err
+		}
+	}
 	return k.fetch(ctx, plan.Path, want, src)
 }
 

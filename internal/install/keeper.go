@@ -38,6 +38,10 @@ type Config struct {
 	MinFreeBytes int64 // that no plan but a deletion may go below; 0: none
 
 	maxFiles int // preserved; 0: maxPreserved
+
+	Recipes      Recipes // nil: contents are fetched whole
+	PartialBytes int64   // to be fetched for a transfer to be resumed after a restart; 0: DefaultPartialBytes
+	Serial       bool    // all that a plan does is done by the goroutine that asks for it, one after the other: for tests
 }
 
 // DefaultQuotaBytes bounds the preserved files of a folder unless the configuration says otherwise.
@@ -68,6 +72,9 @@ type Keeper struct {
 	telling sync.Mutex
 	told    told // under telling
 
+	partials partials
+	making   sync.Mutex // one recipe is made at a time
+
 	parents sync.Mutex // one read-only parent is open to us at a time
 }
 
@@ -81,6 +88,9 @@ func New(fs vfs.FS, cfg Config) *Keeper {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.PartialBytes == 0 {
+		cfg.PartialBytes = DefaultPartialBytes
 	}
 	if cfg.QuotaBytes == 0 {
 		cfg.QuotaBytes = DefaultQuotaBytes

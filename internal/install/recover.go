@@ -51,6 +51,8 @@ func (k *Keeper) Recover() error {
 		errs = append(errs, err)
 	}
 	k.noteFinished(begun, out)
+	errs = append(errs, k.trimPartials(list))
+	k.partials.looked = k.cfg.Now()
 	k.Sweep(context.Background())
 	return errors.Join(append(errs, k.intents.tidy())...)
 }
@@ -112,6 +114,9 @@ func mixedXAttrs(is, was, want farm.XAttrs) bool {
 // recoverOne deals with what is in staging under name, and tells whether a plan that expected just that took it out of the
 // tree.
 func (k *Keeper) recoverOne(name farm.Path, begun map[string]entry) (tookOut bool, err error) {
+	if isPartial(name.Base()) {
+		return false, nil // trimPartials sees to it
+	}
 	if strings.HasPrefix(name.Base(), vfs.TempPrefix) {
 		return false, k.fs.Remove(name)
 	}

@@ -73,6 +73,15 @@ func (k *Keeper) Sweep(ctx context.Context) {
 		k.shelf.put(l)
 	}
 	k.mu.Unlock()
+	if k.partials.due(k.cfg.Now()) {
+		list, err := k.fs.ReadDir(farm.MustPath(vfs.StagingDir))
+		if err == nil {
+			err = k.trimPartials(list)
+		}
+		if err != nil {
+			k.cfg.Log.Warn("can't remove what interrupted transfers left", "err", err)
+		}
+	}
 	if k.intents == nil {
 		return
 	}

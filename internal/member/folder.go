@@ -101,7 +101,7 @@ func (m *Member) openFolder(spec folderSpec, others, joined bool) (_ *folder, er
 	f.keeper = install.New(f.fs, install.Config{
 		Folder: spec.id, Sink: m.sink, Log: log, Now: time.Now, QuotaBytes: spec.preserve.bytes,
 		MaxAge: spec.preserve.age, KeepDeleted: spec.preserve.deleted, Moved: f.moved,
-		MinFreeBytes: spec.minFree,
+		MinFreeBytes: spec.minFree, Recipes: f.index,
 	})
 	if err = f.keeper.Recover(); err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func (m *Member) openFolder(spec folderSpec, others, joined bool) (_ *folder, er
 			return nil, err
 		}
 	}
-	f.scanner = scan.New(f.fs, scan.Config{Filter: spec.rules.filter, Now: time.Now, Log: log, Progress: f.meter.scanned})
+	f.scanner = scan.New(f.fs, scan.Config{Filter: spec.rules.filter, Now: time.Now, Log: log, Progress: f.meter.scanned, Recipes: f.index})
 	f.runner = replica.NewRunner(replica.RunnerConfig{
 		Folder: spec.id,
 		Machine: replica.Config{Folder: spec.id, Meta: meta, Joined: joined,
@@ -134,6 +134,8 @@ func (m *Member) openFolder(spec folderSpec, others, joined bool) (_ *folder, er
 		Scanner:   scanPort{f},
 		Installer: installPort{f.keeper, f.fs},
 		Transport: transport{m, spec.id},
+		Parts:     f.keeper,
+		Fetcher:   transport{m, spec.id},
 		Audit:     spec.audit,
 		Publish:   func(s farm.FolderState, _ replica.Summary) { m.publishFolder(spec.id, f, s) },
 		Sink:      m.sink,

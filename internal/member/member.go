@@ -107,7 +107,7 @@ func build(o RunOptions) (*Member, error) {
 	trust := identity.Trust{ID: m.identity, Keys: m.key}
 	m.hub = peer.New(peer.Config{
 		Self: m.self, Farm: m.identity.Farm(), Version: m.version, Listen: file.Listen, Identity: trust,
-		Handler: m, Content: m, Joiner: m, Caller: m, Signer: m.identity, Renewer: m, Sink: m.sink, Log: m.log, Now: time.Now, DeadAfter: deadAfter,
+		Handler: m, Content: m, Parts: parts{m}, Joiner: m, Caller: m, Signer: m.identity, Renewer: m, Sink: m.sink, Log: m.log, Now: time.Now, DeadAfter: deadAfter,
 	})
 	m.own.tell = func(s farm.MemberState) {
 		m.hub.SetState(s)

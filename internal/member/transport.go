@@ -93,6 +93,16 @@ func (t transport) Room(ctx context.Context) {
 	}
 }
 
+// OpenPart implements replica.Fetcher.
+func (t transport) OpenPart(ctx context.Context, from farm.MemberID, p farm.Path, d farm.Digest, offset, n int64) (io.ReadCloser, error) {
+	return t.m.hub.OpenPart(ctx, from, t.id, p, d, offset, n)
+}
+
+// Recipe implements replica.Fetcher.
+func (t transport) Recipe(ctx context.Context, from farm.MemberID, p farm.Path, d, base farm.Digest) ([]byte, error) {
+	return t.m.hub.Recipe(ctx, from, t.id, p, d, base)
+}
+
 // Linked implements replica.Transport.
 func (t transport) Linked() []farm.MemberID {
 	var ids []farm.MemberID

@@ -69,6 +69,13 @@ type Content interface {
 	Open(ctx context.Context, folder farm.FolderID, path farm.Path, digest farm.Digest, offset int64) (r io.ReadCloser, size int64, err error)
 }
 
+// Parts gives parts of contents, and their recipes, which it alone understands. A part may turn out to be of another
+// content: the receiver checks it.
+type Parts interface {
+	OpenPart(ctx context.Context, folder farm.FolderID, path farm.Path, digest farm.Digest, offset, length int64) (io.ReadCloser, error)
+	Recipe(ctx context.Context, folder farm.FolderID, path farm.Path, digest, base farm.Digest) ([]byte, error)
+}
+
 // Joiner lets a new member in. remote is the address that it called from; farm.Denied means a wrong, used or expired
 // token.
 type Joiner interface {
@@ -99,7 +106,7 @@ type Identity interface {
 	JoinTLS(protocol string) *tls.Config
 }
 
-// Config is what a Hub needs. Content, Joiner, Signer, Renewer and Caller may be nil: what they would answer is farm.Unsupported.
+// Config is what a Hub needs. Content, Parts, Joiner, Signer, Renewer and Caller may be nil: what they would answer is farm.Unsupported.
 type Config struct {
 	Self     farm.MemberID
 	Farm     string // fingerprint of its CA
@@ -108,6 +115,7 @@ type Config struct {
 	Identity Identity
 	Handler  Handler
 	Content  Content
+	Parts    Parts
 	Joiner   Joiner
 	Signer   Signer
 	Renewer  Renewer

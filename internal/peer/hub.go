@@ -29,6 +29,7 @@ type Hub struct {
 	calls   *queueListener
 	knocks  *queueListener
 	http    *queueListener
+	parts   *partTools
 	joins   chan struct{} // a place per join under way
 	state   atomic.Pointer[pb.Frame]
 
@@ -55,7 +56,7 @@ func newHub(cfg Config, n network) *Hub {
 		panic(err) // only options that can't be would do that
 	}
 	h := &Hub{cfg: cfg, packer: packer, net: n, notices: newNotices(cfg.Sink, cfg.Now), links: make(map[farm.MemberID]*link),
-		joins: make(chan struct{}, maxJoins), boot: rand.Uint64()}
+		joins: make(chan struct{}, maxJoins), boot: rand.Uint64(), parts: newPartTools()}
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	addr := func() net.Addr { return hostPort(n.address()) }
 	h.calls, h.knocks, h.http = newQueueListener(httpBacklog, addr), newQueueListener(maxJoins, addr), newQueueListener(httpBacklog, addr)
@@ -303,6 +304,8 @@ func (h *Hub) take(c *Conn) {
 		h.calls.deliver(c)
 	case protoHTTP:
 		h.http.deliver(c)
+	case protoBulk:
+		h.group.Go(func() { h.serveBulk(l, c) })
 	case protoBack:
 		l.takeBack(c)
 	default:

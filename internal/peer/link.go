@@ -49,6 +49,7 @@ type link struct {
 	skewed   bool
 	foreign  bool // it speaks no protocol that we speak
 	conns    map[*Conn]struct{}
+	bulk     bulkPool
 
 	limit limiter // of what is sent
 

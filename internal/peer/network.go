@@ -18,6 +18,7 @@ const (
 	protoMembers = "h2"            // gRPC; the dialler calls
 	protoBack    = "tandem-back/1" // gRPC; the one who was dialled calls, for a dialler that can't be dialled
 	protoHTTP    = "tandem-http/1" // HTTP/1.1; an edge sends visitors' requests
+	protoBulk    = "tandem-bulk/1" // parts of contents; see bulk.go
 	protoJoin    = "tandem-join/1" // gRPC; the dialler has no certificate and may only join
 )
 

@@ -118,6 +118,9 @@ func (s *service) fetch(l *link, q *pb.FetchRequest, st grpc.ServerStreamingServ
 	if err != nil {
 		return err
 	}
+	if req.Recipe || req.Length > 0 {
+		return s.hub.part(st.Context(), l, req, func(b []byte) (int, error) { return len(b), st.Send(&pb.Chunk{Data: b}) })
+	}
 	if s.hub.cfg.Content == nil {
 		return farm.Errorf("fetch", req.Path.String(), farm.Unsupported, "this member holds no folders")
 	}

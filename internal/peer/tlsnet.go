@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -88,7 +89,7 @@ func (n *tlsNet) accept(ctx context.Context, take func(*Conn)) error {
 
 // serverConfig asks for a certificate unless the client says that it comes to join.
 func (n *tlsNet) serverConfig() *tls.Config {
-	members := n.cfg.Identity.ServerTLS(protoMembers, protoBack, protoHTTP)
+	members := n.cfg.Identity.ServerTLS(protoMembers, protoBack, protoHTTP, protoBulk)
 	door := n.cfg.Identity.JoinTLS(protoJoin)
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13,
@@ -151,7 +152,11 @@ func hostOf(address string) string {
 // authenticated makes a Conn of a TLS connection after its handshake.
 func (n *tlsNet) authenticated(t *tls.Conn) (*Conn, error) {
 	st := t.ConnectionState()
-	keepAlive(t.NetConn())
+	raw := t.NetConn()
+	if r, ok := raw.(*readAhead); ok {
+		raw = r.Conn
+	}
+	keepAlive(raw)
 	if st.NegotiatedProtocol == protoJoin {
 		return newConn(t, "", protoJoin, func() error { return nil }), nil
 	}
@@ -171,6 +176,9 @@ func (n *tlsNet) dial(ctx context.Context, to Member, protocol string) (*Conn, e
 	raw, err := d.DialContext(ctx, "tcp", to.Address)
 	if err != nil {
 		return nil, farm.Errorf("dial", string(to.ID), farm.Unavailable, "%w", err)
+	}
+	if protocol == protoBulk {
+		raw = &readAhead{raw, bufio.NewReaderSize(raw, bulkReadBytes)}
 	}
 	t := tls.Client(raw, n.cfg.Identity.ClientTLS(to.ID, protocol))
 	if err := t.HandshakeContext(ctx); err != nil {

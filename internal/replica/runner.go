@@ -24,7 +24,8 @@ const (
 	eventsASecond  = 20              // of single files; above, they are counted only
 )
 
-// RunnerConfig is what a runner stands on. All fields are needed.
+// RunnerConfig is what a runner stands on. All fields are needed, but for Parts and Fetcher: without them contents travel
+// whole.
 type RunnerConfig struct {
 	Folder    farm.FolderID
 	Machine   Config
@@ -33,6 +34,8 @@ type RunnerConfig struct {
 	Scanner   Scanner
 	Installer Installer
 	Transport Transport
+	Parts     Parts
+	Fetcher   Fetcher
 	Audit     time.Duration                   // between whole scans; 0: none
 	Publish   func(farm.FolderState, Summary) // called by the runner's goroutine when the state has changed
 	Sink      farm.Sink

@@ -8,7 +8,7 @@
 // # Does not own
 //
 // What an observation means: versions are the index's, decisions are reconcile's. The catalogue to compare with is the
-// caller's. Splitting of large files.
+// caller's. How large files are cut (chunk).
 //
 // # Invariants
 //

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"tandem/internal/chunk"
 	"tandem/internal/farm"
 	"tandem/internal/vfs"
 )
@@ -183,7 +184,10 @@ func (s *Scanner) read(ctx context.Context, p farm.Path, st vfs.Stat, o *farm.Ob
 			return farm.Fingerprint{}, s.unstable(p, "somebody has it open for writing", s.now().Add(QuietTime-age))
 		}
 	}
-	if st.Size <= farm.InlineBytes {
+	var recipe chunk.Recipe
+	if st.Size > chunk.MinFileBytes && s.recipes != nil {
+		o.Attr.Digest, recipe, err = s.cut(ctx, f, st.Size)
+	} else if st.Size <= farm.InlineBytes {
 		if o.Content, err = s.content(f, st.Size); err == nil {
 			o.Attr.Digest = digestOf(o.Content)
 		}
@@ -202,6 +206,9 @@ func (s *Scanner) read(ctx context.Context, p farm.Path, st vfs.Stat, o *farm.Ob
 	}
 	if !after.Matches(before.Fingerprint) {
 		return farm.Fingerprint{}, errMoved
+	}
+	if recipe != nil {
+		s.saveRecipe(p, o.Attr.Digest, recipe)
 	}
 	after.Racy = st.Racy || before.Racy
 	return after.Fingerprint, nil

@@ -24,6 +24,7 @@ type Config struct {
 	Now      func() time.Time // nil: time.Now
 	Progress func(Progress)   // called by Walk after each directory; may be nil
 	Log      *slog.Logger     // nil: none
+	Recipes  Recipes          // nil: none are made
 }
 
 // Progress is how far a walk has come.
@@ -40,13 +41,14 @@ type Scanner struct {
 	now      func() time.Time
 	progress func(Progress)
 	log      *slog.Logger
+	recipes  Recipes
 	buffers  sync.Pool // of *[readBytes]byte
 	seen     atomic.Pointer[map[string]int64]
 }
 
 // New returns a Scanner of the folder fs.
 func New(fs vfs.FS, cfg Config) *Scanner {
-	s := &Scanner{fs: fs, now: cfg.Now, progress: cfg.Progress, log: cfg.Log}
+	s := &Scanner{fs: fs, now: cfg.Now, progress: cfg.Progress, log: cfg.Log, recipes: cfg.Recipes}
 	if s.now == nil {
 		s.now = time.Now
 	}

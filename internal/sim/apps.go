@@ -66,7 +66,7 @@ func (f *sim) application(n *node) {
 
 func (f *sim) fresh(n *node) string {
 	f.values++
-	return fmt.Sprintf("%s%d", n.id, f.values)
+	return f.enlarge(fmt.Sprintf("%s%d", n.id, f.values))
 }
 
 // notice tells the machine what the watcher would, or loses it, in which case a rescan follows.
@@ -118,7 +118,7 @@ func (n *node) write(p farm.Path) {
 	if before != "" {
 		n.f.oracle.replaced(n, p, before)
 	}
-	n.f.logf("%s: write %s %s", n.id, p, content)
+	n.f.logf("%s: write %s %s", n.id, p, short(content))
 	n.f.oracle.wrote(n, p, content)
 	n.notice(p)
 }
@@ -126,7 +126,7 @@ func (n *node) write(p farm.Path) {
 // replace writes a temporary file and renames it over p, as editors do.
 func (n *node) replace(p farm.Path) {
 	content := n.f.fresh(n)
-	temp := farm.MustPath(content + ".tmp")
+	temp := farm.MustPath(short(content) + ".tmp")
 	app := n.mem.App()
 	if st, err := n.mem.Lstat(p); err == nil && st.Type == farm.Dir {
 		return
@@ -146,7 +146,7 @@ func (n *node) replace(p farm.Path) {
 	if n.writer != nil && n.writer.path == p {
 		n.writer.doomed = true
 	}
-	n.f.logf("%s: replace %s %s", n.id, p, content)
+	n.f.logf("%s: replace %s %s", n.id, p, short(content))
 	n.f.oracle.wrote(n, p, content)
 	n.notice(temp, p)
 }
@@ -163,7 +163,7 @@ func (n *node) appendTo(p farm.Path) {
 	more := "+" + n.f.fresh(n)
 	n.must(h.Append([]byte(more)))
 	n.must(h.Close())
-	n.f.logf("%s: append %s %s", n.id, p, more)
+	n.f.logf("%s: append %s %s", n.id, p, short(more))
 	if before != "" {
 		n.f.oracle.replaced(n, p, before)
 	}
@@ -189,7 +189,7 @@ func (n *node) startWriting(p farm.Path) {
 	n.f.oracle.partial[value{p, ""}] = true
 	n.f.oracle.partial[value{p, part}] = true
 	n.writer = &writer{n: n, path: p, handle: h, part: part, content: part + "!"}
-	n.f.logf("%s: open %s %s", n.id, p, part)
+	n.f.logf("%s: open %s %s", n.id, p, short(part))
 	n.notice(p)
 }
 
@@ -197,7 +197,7 @@ func (n *node) finish(w *writer) {
 	n.writer = nil
 	n.must(w.handle.Append([]byte("!")))
 	n.must(w.handle.Close())
-	n.f.logf("%s: close %s %s (doomed %v)", n.id, w.path, w.content, w.doomed)
+	n.f.logf("%s: close %s %s (doomed %v)", n.id, w.path, short(w.content), w.doomed)
 	if !w.doomed {
 		n.f.oracle.wrote(n, w.path, w.content)
 	}
@@ -318,7 +318,7 @@ func (n *node) mkdir(p farm.Path) {
 }
 
 func (n *node) symlink(p farm.Path) {
-	target := n.f.fresh(n)
+	target := short(n.f.fresh(n))
 	if n.mem.App().Symlink(target, p) == nil {
 		n.f.logf("%s: symlink %s %s", n.id, p, target)
 		n.f.oracle.wrote(n, p, "->"+target)

@@ -14,12 +14,14 @@ type catalogue struct {
 	records map[farm.Path]farm.Record
 	meta    farm.Meta
 
+	recipes map[farm.Digest]recipe // of large contents
+
 	synced     map[farm.Path]farm.Record
 	syncedMeta farm.Meta
 }
 
 func newCatalogue() *catalogue {
-	return &catalogue{records: map[farm.Path]farm.Record{}, synced: map[farm.Path]farm.Record{}}
+	return &catalogue{records: map[farm.Path]farm.Record{}, synced: map[farm.Path]farm.Record{}, recipes: map[farm.Digest]recipe{}}
 }
 
 func (c *catalogue) Get(p farm.Path) (farm.Record, bool) { r, ok := c.records[p]; return r, ok }

@@ -66,8 +66,8 @@ func (n *node) start(clean bool) {
 		n.f.failf("%s: prepare: %v", n.id, err)
 		return
 	}
-	n.keeper = install.New(n.fs, install.Config{Folder: "sim", Now: n.now, KeepDeleted: true})
-	n.scanner = scan.New(n.fs, scan.Config{Now: n.now})
+	n.keeper = install.New(n.fs, install.Config{Folder: "sim", Now: n.now, KeepDeleted: true, Recipes: n.cat, PartialBytes: simPartialBytes, Serial: true})
+	n.scanner = scan.New(n.fs, scan.Config{Now: n.now, Recipes: n.cat})
 	var err error
 	if !n.guard(func() { err = n.keeper.Recover() }) {
 		return

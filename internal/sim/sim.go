@@ -23,6 +23,7 @@ type Options struct {
 	PowerCuts   bool
 	Skew        bool // clocks are up to an hour apart
 	Topology    Topology
+	Large       bool // contents are large and alike: they are put together from chunks, and members die in the middle
 
 	Wide     bool // applications do all that operations.go lists
 	Stalls   bool // members stand still for seconds (SIGSTOP, a slow disk), links hold messages back, links flap
@@ -74,6 +75,7 @@ type sim struct {
 	races    int // writes between two system calls of ours
 	relays   int // of them, changes that were passed on
 	states   uint64
+	filling  string // of large values
 	calm     bool
 	err      error
 }

@@ -74,6 +74,29 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
+// TestLarge plays farms with large contents: those of which a part is at hand are put together, and what is interrupted
+// goes on.
+func TestLarge(t *testing.T) {
+	n := uint64(8)
+	if *seeds > 0 {
+		n = *seeds
+	}
+	for seed := *firstSeed; seed < *firstSeed+n; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			opt := Mix(seed)
+			opt.Large, opt.Operations = true, 50
+			trace, err := Run(opt)
+			if *traceAll {
+				t.Log("\n" + trace)
+			}
+			if err != nil {
+				t.Errorf("seed %d: %.2000s\nreplay: go test ./internal/sim -run TestLarge -seed %d -seeds 1 -story", seed, err, seed)
+			}
+		})
+	}
+}
+
 // TestOnceFailed plays the seeds that have failed before.
 func TestOnceFailed(t *testing.T) {
 	for _, seed := range once {

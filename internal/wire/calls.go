@@ -5,13 +5,16 @@ import (
 	"tandem/internal/wire/pb"
 )
 
-// FetchRequest asks for the content of a file, from the offset (bytes) on. The path says where the other member may
-// find it; the digest says what is wanted.
+// FetchRequest asks for the content of a file, from the offset (bytes) on, or for its recipe. The path says where the
+// other member may find it; the digest says what is wanted.
 type FetchRequest struct {
 	Folder farm.FolderID
 	Path   farm.Path
 	Digest farm.Digest
 	Offset int64
+	Length int64       // 0: to the end; at most MaxRangeBytes
+	Recipe bool        // instead of the content
+	Base   farm.Digest // the asker has a recipe of it; zero: of none
 }
 
 // JoinRequest is what a new member brings.
@@ -41,19 +44,22 @@ type CallRequest struct {
 // EncodeFetch is the inverse of DecodeFetch.
 func EncodeFetch(q FetchRequest) *pb.FetchRequest {
 	return &pb.FetchRequest{Folder: string(q.Folder), Path: []byte(q.Path.String()), Digest: digestBytes(q.Digest),
-		Offset: q.Offset}
+		Offset: q.Offset, Length: q.Length, Recipe: q.Recipe, Base: digestBytes(q.Base)}
 }
 
 // DecodeFetch checks a request. Error farm.Invalid, with the field as its Path, as for the other functions here.
 func DecodeFetch(q *pb.FetchRequest) (FetchRequest, error) {
 	r := reader{op: "decode fetch"}
 	out := FetchRequest{Folder: r.folder("folder", q.GetFolder()), Path: r.path("path", q.GetPath()),
-		Digest: r.digest("digest", q.GetDigest()), Offset: q.GetOffset()}
+		Digest: r.digest("digest", q.GetDigest()), Offset: q.GetOffset(), Length: q.GetLength(), Recipe: q.GetRecipe(), Base: r.digest("base", q.GetBase())}
 	if out.Digest.IsZero() {
 		r.fail("digest", "it is missing")
 	}
 	if out.Offset < 0 {
 		r.fail("offset", "%d is negative", out.Offset)
+	}
+	if out.Length < 0 || out.Length > MaxRangeBytes {
+		r.fail("length", "%d is not from 0 to %d", out.Length, MaxRangeBytes)
 	}
 	return out, r.err
 }

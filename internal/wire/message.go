@@ -29,6 +29,8 @@ const (
 	MaxCertBytes     = 64 << 10  // a certificate, key or request
 	MaxRevisionBytes = 3 << 20   // farm configuration handed to a new member
 	ChunkBytes       = 256 << 10 // content per chunk of a fetch
+	MaxRangeBytes    = 64 << 20  // content asked for in one piece, unless it is asked for to its end
+	MaxRecipeBytes   = 32 << 20  // of a content
 )
 
 // Message is what a frame holds: Hello, Beat, State, Heard, Changes, Want or Have.

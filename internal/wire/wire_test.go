@@ -302,7 +302,7 @@ func TestAgree(t *testing.T) {
 }
 
 func TestCalls(t *testing.T) {
-	fetch := FetchRequest{"gallery", farm.MustPath("a/b"), farm.Digest{3}, 9}
+	fetch := FetchRequest{"gallery", farm.MustPath("a/b"), farm.Digest{3}, 9, 10, true, farm.Digest{4}}
 	if got, err := DecodeFetch(EncodeFetch(fetch)); err != nil || got != fetch {
 		t.Errorf("fetch: %+v, %v", got, err)
 	}

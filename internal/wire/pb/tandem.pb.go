@@ -1379,6 +1379,9 @@ type FetchRequest struct {
 	Path          []byte                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
 	Digest        []byte                 `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
 	Offset        int64                  `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
+	Length        int64                  `protobuf:"varint,5,opt,name=length,proto3" json:"length,omitempty"` // 0: to the end
+	Recipe        bool                   `protobuf:"varint,6,opt,name=recipe,proto3" json:"recipe,omitempty"` // not the content but its recipe
+	Base          []byte                 `protobuf:"bytes,7,opt,name=base,proto3" json:"base,omitempty"`      // digest of a content whose recipe the asker has
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1439,6 +1442,27 @@ func (x *FetchRequest) GetOffset() int64 {
 		return x.Offset
 	}
 	return 0
+}
+
+func (x *FetchRequest) GetLength() int64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *FetchRequest) GetRecipe() bool {
+	if x != nil {
+		return x.Recipe
+	}
+	return false
+}
+
+func (x *FetchRequest) GetBase() []byte {
+	if x != nil {
+		return x.Base
+	}
+	return nil
 }
 
 type Chunk struct {
@@ -1938,12 +1962,15 @@ const file_tandem_proto_rawDesc = "" +
 	"\x06number\x18\x14 \x01(\x04R\x06number\x12\x14\n" +
 	"\x05links\x18\x15 \x03(\tR\x05links\x12\x1f\n" +
 	"\vtells_links\x18\x16 \x01(\bR\n" +
-	"tellsLinks\"j\n" +
+	"tellsLinks\"\xae\x01\n" +
 	"\fFetchRequest\x12\x16\n" +
 	"\x06folder\x18\x01 \x01(\tR\x06folder\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\fR\x04path\x12\x16\n" +
 	"\x06digest\x18\x03 \x01(\fR\x06digest\x12\x16\n" +
-	"\x06offset\x18\x04 \x01(\x03R\x06offset\"/\n" +
+	"\x06offset\x18\x04 \x01(\x03R\x06offset\x12\x16\n" +
+	"\x06length\x18\x05 \x01(\x03R\x06length\x12\x16\n" +
+	"\x06recipe\x18\x06 \x01(\bR\x06recipe\x12\x12\n" +
+	"\x04base\x18\a \x01(\fR\x04base\"/\n" +
 	"\x05Chunk\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\x03R\x04size\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"\xa2\x01\n" +
