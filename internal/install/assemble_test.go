@@ -32,15 +32,15 @@ func cutUp(content []byte) chunk.Recipe {
 	return r
 }
 
-// shelf is a Recipes in memory.
-type shelf map[farm.Digest]struct {
+// larder is a Recipes in memory.
+type larder map[farm.Digest]struct {
 	recipe []byte
 	marks  []uint64
 }
 
-func (s shelf) Recipe(d farm.Digest) ([]byte, error) { return s[d].recipe, nil }
+func (s larder) Recipe(d farm.Digest) ([]byte, error) { return s[d].recipe, nil }
 
-func (s shelf) SaveRecipe(d farm.Digest, recipe []byte, marks []uint64) error {
+func (s larder) SaveRecipe(d farm.Digest, recipe []byte, marks []uint64) error {
 	s[d] = struct {
 		recipe []byte
 		marks  []uint64
@@ -48,7 +48,7 @@ func (s shelf) SaveRecipe(d farm.Digest, recipe []byte, marks []uint64) error {
 	return nil
 }
 
-func (s shelf) Similar(marks []uint64) (list []farm.Digest, err error) {
+func (s larder) Similar(marks []uint64) (list []farm.Digest, err error) {
 	for d, e := range s {
 		if slices.ContainsFunc(e.marks, func(m uint64) bool { return slices.Contains(marks, m) }) {
 			list = append(list, d)
@@ -57,7 +57,7 @@ func (s shelf) Similar(marks []uint64) (list []farm.Digest, err error) {
 	return list, nil
 }
 
-func (s shelf) put(content []byte) {
+func (s larder) put(content []byte) {
 	r := cutUp(content)
 	check(s.SaveRecipe(blake3.Sum256(content), r.Encode(), r.Marks()))
 }
@@ -156,20 +156,20 @@ func (h *holders) fetched() (n int64) {
 type large struct {
 	*box
 	t       *testing.T
-	shelf   shelf
+	larder  larder
 	partial int64
 	serial  bool
 }
 
 func newLarge(t *testing.T) *large {
-	l := &large{box: newBox(vfs.MemConfig{}), t: t, shelf: shelf{}, partial: 1 << 30}
+	l := &large{box: newBox(vfs.MemConfig{}), t: t, larder: larder{}, partial: 1 << 30}
 	l.restart(l.mem)
 	check(l.app.Mkdir(path("dir"), 0o755))
 	return l
 }
 
 func (l *large) restart(fs vfs.FS) {
-	l.k = New(fs, Config{Folder: "site", Now: func() time.Time { return l.now }, Recipes: l.shelf, PartialBytes: l.partial, Serial: l.serial})
+	l.k = New(fs, Config{Folder: "site", Now: func() time.Time { return l.now }, Recipes: l.larder, PartialBytes: l.partial, Serial: l.serial})
 	check(l.k.Recover())
 }
 
@@ -177,7 +177,7 @@ func (l *large) restart(fs vfs.FS) {
 func (l *large) has(p string, content []byte) farm.Path {
 	check(l.app.WriteFile(path(p), content))
 	l.now = l.now.Add(time.Second)
-	l.shelf.put(content)
+	l.larder.put(content)
 	return path(p)
 }
 
@@ -199,7 +199,7 @@ func (l *large) gets(content []byte, src *holders, limit int64) {
 	if n := src.fetched(); n > limit || src.whole > 0 {
 		l.t.Errorf("%d bytes were fetched, and %d contents whole", n, src.whole)
 	}
-	if l.shelf[blake3.Sum256(content)].recipe == nil {
+	if l.larder[blake3.Sum256(content)].recipe == nil {
 		l.t.Error("no recipe was saved")
 	}
 }
@@ -242,7 +242,7 @@ func TestAssemble(t *testing.T) {
 		})
 		each("edited without a recipe at hand", func(t *testing.T, l *large) {
 			l.has("dir/entry", old)
-			clear(l.shelf)
+			clear(l.larder)
 			content := edited(old, 1<<20)
 			l.gets(content, &holders{list: []*holder{{content: content}}}, small)
 		})
@@ -263,7 +263,7 @@ func TestAssemble(t *testing.T) {
 		})
 		each("a local file is not what the index says", func(t *testing.T, l *large) {
 			p := l.has("dir/other", edited(old, 3<<19))
-			l.shelf.put(old)
+			l.larder.put(old)
 			content := edited(old, 1<<20)
 			l.gets(content, &holders{list: []*holder{{content: content}}, at: map[farm.Digest]farm.Path{blake3.Sum256(old): p}}, 2*small)
 		})
@@ -451,8 +451,8 @@ func TestServeParts(t *testing.T) {
 			t.Errorf("base %v: %v", base, err)
 		}
 	}
-	clear(l.shelf)
-	if _, err := l.k.Recipe(t.Context(), p, is, farm.Digest{}); err != nil || len(l.shelf) != 1 {
+	clear(l.larder)
+	if _, err := l.k.Recipe(t.Context(), p, is, farm.Digest{}); err != nil || len(l.larder) != 1 {
 		t.Errorf("made again: %v", err)
 	}
 
@@ -466,8 +466,8 @@ func TestServeParts(t *testing.T) {
 	if _, err := l.k.OpenPart(t.Context(), p, is, 0, 1); farm.KindOf(err) != farm.Conflict {
 		t.Errorf("changed: %v", err)
 	}
-	clear(l.shelf)
-	if _, err := l.k.Recipe(t.Context(), p, is, farm.Digest{}); farm.KindOf(err) != farm.Conflict || len(l.shelf) > 0 {
+	clear(l.larder)
+	if _, err := l.k.Recipe(t.Context(), p, is, farm.Digest{}); farm.KindOf(err) != farm.Conflict || len(l.larder) > 0 {
 		t.Errorf("recipe of what has changed: %v", err)
 	}
 }
