@@ -18,11 +18,12 @@ const (
 // Kinds of an item, in the low bits of its first number. The rest of the number is the length of a chunk in bytes or that
 // of a run in chunks.
 const (
-	itemChunk = iota // followed by its Sum
+	itemChunk uint64 = iota // followed by its Sum
 	itemZeros
-	itemRun  // followed by the difference between the index of its first chunk in the base and where the last run ended
-	itemBits = 2
+	itemRun // followed by the difference between the index of its first chunk in the base and where the last run ended
 )
+
+const itemBits = 2 // of an item's first number
 
 // MaxRecipeBytes bounds an encoded recipe.
 const MaxRecipeBytes = 2 + MaxChunks*(len(Sum{})+4)
@@ -36,11 +37,14 @@ func (r Recipe) Encode() []byte {
 	return b
 }
 
+// item is the first number of an item.
+func item(kind uint64, length int64) uint64 { return uint64(length)<<itemBits | kind }
+
 func appendChunk(b []byte, c Chunk) []byte {
 	if c.Zero() {
-		return binary.AppendUvarint(b, uint64(c.Len)<<itemBits|itemZeros)
+		return binary.AppendUvarint(b, item(itemZeros, c.Len))
 	}
-	b = binary.AppendUvarint(b, uint64(c.Len)<<itemBits|itemChunk)
+	b = binary.AppendUvarint(b, item(itemChunk, c.Len))
 	return append(b, c.Sum[:]...)
 }
 
@@ -69,7 +73,7 @@ func (r Recipe) EncodeAgainst(base Recipe) []byte {
 		for first+n < len(base) && i+n < len(r) && base[first+n] == r[i+n] {
 			n++
 		}
-		b = binary.AppendUvarint(b, uint64(n)<<itemBits|itemRun)
+		b = binary.AppendUvarint(b, item(itemRun, int64(n)))
 		b = binary.AppendVarint(b, int64(first-next))
 		next = first + n
 		i += n
