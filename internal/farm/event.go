@@ -38,6 +38,7 @@ const (
 	EventFolderOverflow  EventID = "folder.overflow"  // notifications were lost; a scan follows
 	EventFolderUnkept    EventID = "folder.unkept"    // something of the tree can't be represented here, or is not replicated
 	EventFolderUnwatched EventID = "folder.unwatched" // watches ran out; a part of the folder is polled
+	EventFileTorn        EventID = "file.torn"        // a power cut left something else than was written
 	EventFolderFull      EventID = "folder.full"      // files wait for space on the disk
 	EventFolderBehind    EventID = "folder.behind"    // too many paths wait: further changes are fetched later
 	EventFolderHalted    EventID = "folder.halted"    // the root is gone or not the one expected; nothing is done

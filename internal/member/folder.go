@@ -106,12 +106,12 @@ func (m *Member) openFolder(spec folderSpec, others, joined bool) (_ *folder, er
 	if err = f.keeper.Recover(); err != nil {
 		return nil, err
 	}
-	meta, err := f.index.Meta()
+	before, err := f.index.Meta()
 	if err != nil {
 		return nil, err
 	}
-	fresh := meta.Actor.Epoch == 0
-	meta = m.resume(spec.id, meta)
+	fresh := before.Actor.Epoch == 0
+	meta, cut := m.resume(spec.id, before)
 	if fresh && others {
 		if meta.Seed, err = f.newSeed(); err != nil {
 			return nil, err
@@ -127,7 +127,7 @@ func (m *Member) openFolder(spec folderSpec, others, joined bool) (_ *folder, er
 	f.scanner = scan.New(f.fs, scan.Config{Filter: spec.rules.filter, Now: time.Now, Log: log, Progress: f.meter.scanned, Recipes: f.index})
 	f.runner = replica.NewRunner(replica.RunnerConfig{
 		Folder: spec.id,
-		Machine: replica.Config{Folder: spec.id, Meta: meta, Joined: joined,
+		Machine: replica.Config{Folder: spec.id, Meta: meta, Joined: joined, Cut: cut,
 			Rules: f.rules(), Before: f.before(), Paused: f.note.Paused != nil, Finished: f.keeper.Finished()},
 		Log:       logPort{f.index},
 		Watcher:   f,
@@ -161,8 +161,9 @@ func (m *Member) openIndex(id farm.FolderID) (*index.Index, error) {
 	return index.Open(dir, id)
 }
 
-// resume goes on as the same actor if the index is known to hold all that was sent under it, otherwise as a new one.
-func (m *Member) resume(id farm.FolderID, meta farm.Meta) farm.Meta {
+// resume goes on as the same actor if the index is known to hold all that was sent under it, otherwise as a new one. After
+// a power cut it also says when the system came up again.
+func (m *Member) resume(id farm.FolderID, meta farm.Meta) (_ farm.Meta, cut int64) {
 	boot := bootID()
 	why := ""
 	switch {
@@ -171,7 +172,7 @@ func (m *Member) resume(id farm.FolderID, meta farm.Meta) farm.Meta {
 	case meta.Actor.Member != m.self:
 		why = "the index was " + string(meta.Actor.Member) + "'s"
 	case !meta.Clean && meta.Boot != boot:
-		why = "the system went down without notice"
+		why, cut = "the system went down without notice", bootTime()
 	}
 	if why != "" {
 		meta.Actor = farm.Actor{Member: m.self, Epoch: max(farm.Epoch(time.Now().UnixMilli()), meta.Actor.Epoch+1)}
@@ -180,7 +181,7 @@ func (m *Member) resume(id farm.FolderID, meta farm.Meta) farm.Meta {
 			Fields: map[string]string{"epoch": strconv.FormatUint(uint64(meta.Actor.Epoch), 36)}})
 	}
 	meta.Boot, meta.Clean = boot, false
-	return meta
+	return meta, cut
 }
 
 // bootID names the time since the system started; empty where that is not to be had.

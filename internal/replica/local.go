@@ -29,7 +29,8 @@ func (m *Machine) examine(p farm.Path, w *work) {
 	delete(m.retries, p)
 	m.flying++
 	r, _ := m.db.Get(p)
-	m.emit(Examine{Path: p, Prior: r.Disk})
+	r.Path = p
+	m.emit(Examine{Path: p, Prior: m.prior(r)})
 }
 
 func (m *Machine) observed(in Observed) {
@@ -98,6 +99,7 @@ func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
 		m.db.Put(r)
 	}
 	if seen.Attr.Same(r.Disk.Attr) {
+		delete(m.doubtful, r.Path)
 		if m.braked && w.held { // one is back: the others may be
 			w.held = false
 			m.lookAtHeld()
@@ -113,6 +115,9 @@ func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
 	}
 	if m.untrusted(r) {
 		m.distrust(r, seen)
+		return true
+	}
+	if m.cut != 0 && m.torn(w, r, seen) {
 		return true
 	}
 	if m.isExtra(r) && !m.leftover(r, seen) && m.touchedExtra(&r, seen) {
@@ -244,6 +249,9 @@ func (m *Machine) tellParent(p farm.Path, w *work) {
 func (m *Machine) write(r farm.Record, seen farm.Observation) {
 	dot := m.give(r.Path)
 	when := m.when(seen)
+	if seen.Attr.Type != farm.Absent && m.beforeCut(seen) {
+		when = m.timeOfOld(r)
+	}
 	own := farm.Stamp{Dot: dot, Time: when}
 	d, a := r.Disk, seen.Attr
 	v := farm.Version{Dot: dot, Vector: d.Context.With(dot), Time: when, Content: own, Meta: own, Lost: d.Lost}

@@ -30,6 +30,9 @@ func (m *Machine) giveUp(p farm.Path, w *work) {
 		instead := reconcile.Decide(rest, false)
 		e.Attr, e.Version.Content, e.Version.Meta = instead.Attr, instead.Content, instead.Meta
 		e.Version.Lost = slices.DeleteFunc(e.Version.Lost, func(d farm.Position) bool { return d == instead.Content.Dot })
+	} else if m.cut != 0 && r.Disk.Type != farm.Absent && r.Disk.Content.Dot.IsZero() {
+		// What a power cut left is nobody's: rather than that, nothing counts. It is preserved.
+		e.Attr = farm.Attr{Mode: r.Disk.Mode, Owner: r.Disk.Owner}
 	} else {
 		r.Disk.Content, r.Disk.Meta, r.Disk.Context, r.Disk.Lost = own, own, e.Version.Vector, e.Version.Lost
 	}

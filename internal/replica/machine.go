@@ -48,10 +48,12 @@ type Machine struct {
 	awaiting map[farm.Path][]farm.Path // paths that wait for their parent
 	retries  map[farm.Path]time.Time   // also of directories at rest that are in kept
 	gone     gone
-	kept     map[farm.Path]int // directories that should be gone and hold what is not replicated: times found so
-	cramped  cramped           // see space.go
-	inline   int               // bytes of content held in work
-	flying   int               // Examine and Install effects that have no answer yet
+	kept     map[farm.Path]int  // directories that should be gone and hold what is not replicated: times found so
+	cut      int64              // see Config
+	doubtful map[farm.Path]bool // see torn.go
+	cramped  cramped            // see space.go
+	inline   int                // bytes of content held in work
+	flying   int                // Examine and Install effects that have no answer yet
 
 	lows     map[farm.Actor]*lowHeap // positions heard of and not yet visible
 	early    map[farm.Actor]map[farm.Seq]bool
@@ -92,6 +94,7 @@ type Config struct {
 	Folder farm.FolderID
 	Meta   farm.Meta // as the index has it; its Actor says who we are, its Seed whether what is on disk is trusted
 	Joined bool      // while it is being seeded: the others held the folder before us
+	Cut    int64     // not 0: power was cut before this moment, nanoseconds since 1970; what was not durable is in doubt
 
 	// Finished are plans of an earlier life that are known to have changed the disk, and whose end may not be in the index.
 	Finished []farm.Plan
@@ -107,7 +110,7 @@ func New(cfg Config, db Catalogue) *Machine {
 	m := &Machine{
 		folder: cfg.Folder, db: db, meta: cfg.Meta, skip: rules.Excluded, joined: cfg.Joined,
 		seeding: cfg.Meta.Seed.Mode == farm.SeedEmpty || cfg.Meta.Seed.Mode == farm.SeedFull,
-		rules:   rules, before: cfg.Before, paused: cfg.Paused,
+		rules:   rules, before: cfg.Before, paused: cfg.Paused, cut: cfg.Cut,
 		finished: cfg.Finished,
 		work:     map[farm.Path]*work{},
 		below:    map[farm.Path]int{},
@@ -244,6 +247,7 @@ func (m *Machine) start() {
 			m.startExtra(r)
 			continue
 		}
+		m.doubt(r)
 		loose := r.Disk.Type != farm.Absent && r.Disk.Content.Dot.IsZero() // of no version: it is to be replaced
 		if c := r.Context(); r.Intent != nil || loose || !r.Disk.Context.CoversAll(c) {
 			m.open(r.Path).dirty = true // an Install may have happened: look before planning another

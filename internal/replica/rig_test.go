@@ -45,7 +45,8 @@ type node struct {
 	out       []farm.Plan // installations that have no answer yet
 	ended     []farm.Plan // those that a crash came after
 	fails     map[farm.Path]int
-	full      bool // its disk
+	torn      map[farm.Path]farm.Attr // what a power cut left; nil: there was none
+	full      bool                    // its disk
 	badSync   bool
 	rules     rules
 	was       func(farm.Path) bool // what was excluded in the life before
@@ -127,7 +128,7 @@ func (n *node) start(seeding bool) {
 			n.cat.meta.Seed.Mode = farm.SeedFull
 		}
 	}
-	n.machine = replica.New(replica.Config{Folder: "shop", Meta: n.cat.meta, Joined: seeding && !n.rig.together, Finished: n.ended,
+	n.machine = replica.New(replica.Config{Folder: "shop", Meta: n.cat.meta, Cut: n.cutAt(), Joined: seeding && !n.rig.together, Finished: n.ended,
 		Rules: n.ruled(), Before: n.was, Paused: n.rules.paused}, &n.cat)
 	n.ended, n.was = nil, nil
 	n.step(replica.Start{})
@@ -278,9 +279,46 @@ func (n *node) stream(e replica.Stream) {
 	n.rig.send(n.id, e.To, replica.Had{From: n.id, Upto: e.Upto})
 }
 
+// changed is when the path was last changed, after the cut of power at time 1 unless that has left it so.
+func (n *node) changed(p farm.Path, a farm.Attr) int64 {
+	if t, ok := n.torn[p]; ok && t.Same(a) {
+		return 0
+	}
+	if n.torn == nil {
+		return n.ctime[p]
+	}
+	return n.ctime[p] + 2
+}
+
+func (n *node) cutAt() int64 {
+	if n.torn == nil {
+		return 0
+	}
+	return 1
+}
+
+// tear makes a power cut of the present moment leave content at p, or nothing, and the index as it is.
+func (n *node) tear(p farm.Path, content []string) {
+	a := n.disk[p]
+	if len(content) == 0 {
+		a = farm.Attr{}
+		delete(n.disk, p)
+	} else {
+		a.Size, a.Digest = int64(len(content[0])), farm.Digest{}
+		copy(a.Digest[:], content[0])
+		n.disk[p] = a
+	}
+	if n.torn == nil {
+		n.torn = map[farm.Path]farm.Attr{}
+		n.cat.meta.Actor.Epoch++
+		n.cat.meta.Seq = 0
+	}
+	n.torn[p] = a
+}
+
 func (n *node) look(p farm.Path) farm.Observation {
 	a := n.disk[p]
-	return farm.Observation{Path: p, Attr: a, Stat: farm.Fingerprint{Ino: n.ino[p], MTime: a.MTime, CTime: n.ctime[p]}, LeftOut: n.leftOut(p, a)}
+	return farm.Observation{Path: p, Attr: a, Stat: farm.Fingerprint{Ino: n.ino[p], MTime: a.MTime, CTime: n.changed(p, a)}, LeftOut: n.leftOut(p, a)}
 }
 
 // differ lists what below dir is not as the index says.

@@ -82,6 +82,7 @@ func playFile(t *testing.T, script []byte) []byte {
 //	ring N... | hub N M...   sessions are lost, so that each has only its neighbours | all have only the first
 //	drop N M COUNT           pushes from N to M that will be lost
 //	fail N PATH COUNT        installations that will fail
+//	tear N PATH [CONTENT]    a power cut has left that, or nothing, of a member that is down; its index has survived
 //	full N | room N          its disk takes no more content | does again
 //	badsync N | goodsync N   syncs fail | work again
 //	exclude N PATH...        what lies at or below the paths is excluded from now on, and nothing else
@@ -210,6 +211,8 @@ func (g *rig) oneNode(f []string) error {
 		count, err := strconv.Atoi(f[3])
 		n.fails[farm.MustPath(f[2])] = count
 		return err
+	case "tear":
+		n.tear(farm.MustPath(f[2]), f[3:])
 	case "full", "room":
 		n.full = f[0] == "full"
 	case "badsync", "goodsync":

@@ -110,8 +110,11 @@ func (m *Machine) install(r farm.Record, w *work, s reconcile.State) {
 	plan := farm.Plan{Path: r.Path, Want: s.Attr, Expect: r.Disk, Preserve: m.preserve(r, s), By: s.Content}
 	if plan.Preserve != nil && r.Disk.Content.Dot.IsZero() {
 		plan.Why = farm.ReasonDisplaced // found at seeding: it had no version to lose
-		if m.rules.ReadOnly {
+		switch {
+		case m.rules.ReadOnly:
 			plan.Why = farm.ReasonUndone
+		case m.cut != 0 && !m.seeding:
+			plan.Why = farm.ReasonCrash
 		}
 	}
 	if w.quarantine {

@@ -30,6 +30,7 @@ type node struct {
 	machine *replica.Machine
 
 	up      bool
+	cutAt   int64   // when it ended, by its clock
 	unclean bool    // the last stop was a power cut
 	life    int     // counts starts: answers for an earlier life are lost
 	inCall  bool    // a system call of ours is under way: applications may come between
@@ -56,10 +57,13 @@ func (n *node) start(clean bool) {
 	n.up = true
 	n.life++
 	n.heard, n.passed = map[farm.MemberID]said{}, map[[2]farm.MemberID]uint64{}
-	meta := n.cat.meta
+	meta, cut := n.cat.meta, int64(0)
 	if meta.Actor.Epoch == 0 || !clean {
 		meta.Actor = farm.Actor{Member: n.id, Epoch: max(farm.Epoch(n.now().UnixMilli()), meta.Actor.Epoch+1)}
 		meta.Seq = 0
+		if n.unclean {
+			cut = n.cutAt
+		}
 	}
 	n.fs = vfs.Fault(n.mem, n.fault)
 	if err := n.fs.Prepare("sim"); err != nil {
@@ -83,7 +87,7 @@ func (n *node) start(clean bool) {
 	if n.seeding {
 		meta.Seed = n.newSeed()
 	}
-	n.machine = replica.New(replica.Config{Folder: "sim", Meta: meta, Finished: n.keeper.Finished(), Joined: n.seeding}, n.cat)
+	n.machine = replica.New(replica.Config{Folder: "sim", Meta: meta, Cut: cut, Finished: n.keeper.Finished(), Joined: n.seeding}, n.cat)
 	n.seeding = false
 	n.cat.meta, n.unclean = meta, false
 	n.f.logf("%s starts, epoch %d", n.id, meta.Actor.Epoch)

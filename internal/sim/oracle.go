@@ -63,6 +63,9 @@ func (o *oracle) wrote(n *node, p farm.Path, content string) {
 func (o *oracle) replaced(n *node, p farm.Path, content string) {
 	v := value{p, content}
 	o.over[v] = true
+	if !n.up && n.unclean {
+		o.returns[v] = true // a name that is gone after a power cut: it may have been lost by that
+	}
 	o.acts(n, v)
 }
 

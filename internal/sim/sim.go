@@ -197,6 +197,7 @@ func (f *sim) kill(n *node, power bool) {
 	n.unclean = n.unclean || power
 	if power {
 		f.oracle.cut(n)
+		n.cutAt = n.now().UnixNano()
 		n.loseHandles()
 		n.mem.PowerCut()
 		n.cat.powerCut()
