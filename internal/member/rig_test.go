@@ -73,6 +73,7 @@ func (s *server) join(name farm.MemberID) *server {
 
 func (s *server) joinAs(name farm.MemberID, role farm.Role) *server {
 	s.t.Helper()
+	eventually(s.t, "it listens", func() bool { return s.hub.Addr() != "" })
 	inv, err := s.Invite(s.t.Context(), control.InviteRequest{Roles: []farm.Role{role}, TTLSec: 60})
 	if err != nil {
 		s.t.Fatal(err)
