@@ -25,6 +25,7 @@ type writer struct {
 	handle  *vfs.Handle
 	part    string // what it has written so far
 	content string // what it will have written when it closes
+	before  string // what was there when it opened
 	doomed  bool   // another application took the name away: what is written goes nowhere, knowingly
 }
 
@@ -188,7 +189,7 @@ func (n *node) startWriting(p farm.Path) {
 	n.must(h.Append([]byte(part)))
 	n.f.oracle.partial[value{p, ""}] = true
 	n.f.oracle.partial[value{p, part}] = true
-	n.writer = &writer{n: n, path: p, handle: h, part: part, content: part + "!"}
+	n.writer = &writer{n: n, path: p, handle: h, part: part, content: part + "!", before: before}
 	n.f.logf("%s: open %s %s", n.id, p, short(part))
 	n.notice(p)
 }
@@ -336,10 +337,11 @@ func (f *sim) closeHandles() {
 }
 
 // loseHandles is what a power cut does to open files. What had been written by then may be found on disk: nobody can tell
-// it from an edit.
+// it from an edit. Or it is told to be torn, however long ago it was begun: then what was there before comes back.
 func (n *node) loseHandles() {
 	if w := n.writer; w != nil {
 		n.f.oracle.excused[value{w.path, w.part}] = true
+		n.f.oracle.returns[value{w.path, w.before}] = true
 		n.writer = nil
 	}
 }

@@ -104,7 +104,7 @@ func (n *node) writeInPlace(p farm.Path) {
 		n.f.oracle.replaced(n, p, before)
 	}
 	n.f.oracle.partial[value{p, part}] = true
-	n.writer = &writer{n: n, path: p, handle: h, part: part, content: part + "!"}
+	n.writer = &writer{n: n, path: p, handle: h, part: part, content: part + "!", before: before}
 	n.f.logf("%s: open in place %s %s", n.id, p, part)
 	n.notice(p)
 }
