@@ -11,6 +11,8 @@ import (
 // Finished lists the plans of an earlier life that had changed the disk when it ended, as far as the log of intents and
 // staging tell: at most one per path, the latest. Nobody may have heard of their end. An application that was at such a
 // path since then has had before its eyes what the plan wanted. Of the plans only Path, Want and Expect.Attr are filled in.
+// After a power cut a plan that made something where nothing was (Expect.Type is Absent) may have been undone.
+//
 // It is valid after Recover.
 func (k *Keeper) Finished() []farm.Plan { return k.finished }
 
@@ -19,7 +21,7 @@ func (k *Keeper) Finished() []farm.Plan { return k.finished }
 func (k *Keeper) noteFinished(begun map[string]entry, out map[string]bool) {
 	latest := map[farm.Path]string{}
 	for name, e := range begun {
-		if e.Op != opReplace && e.Op != opRemove {
+		if e.Op != opReplace && e.Op != opRemove && e.Op != opMade {
 			continue
 		}
 		if was, ok := latest[e.path]; !ok || number(name) > number(was) {
@@ -28,7 +30,7 @@ func (k *Keeper) noteFinished(begun map[string]entry, out map[string]bool) {
 	}
 	for path, name := range latest {
 		e := begun[name]
-		if (e.verified || out[name]) && !k.standsAsBefore(e.intent) {
+		if e.Op == opMade || (e.verified || out[name]) && !k.standsAsBefore(e.intent) {
 			k.finished = append(k.finished, farm.Plan{Path: path, Want: e.want, Expect: farm.Disk{Attr: e.expect}})
 		}
 	}

@@ -20,6 +20,7 @@ const (
 	opRemove  op = "remove"  // the path was renamed to staging's name
 	opAttr    op = "attr"    // attributes are set one after the other
 	opParent  op = "parent"  // a directory is writable for a moment
+	opMade    op = "made"    // the path was free and has got what was wanted; written afterwards
 )
 
 // intent is written down before the tree is touched.
@@ -55,6 +56,7 @@ type intents struct {
 	at    int // index of the log in use
 	bytes int // in it
 	live  map[string]entry
+	young []line // opMade, since the last compact: their end may not be in the index yet
 }
 
 type entry struct {
@@ -142,6 +144,18 @@ func (s *intents) done(in intent) {
 	s.end(in.Name)
 }
 
+// made writes down that an object has got a free name. If that fails, or does not come to it, the worst is that an
+// application which removes the object while we are down does so in vain.
+func (s *intents) made(name string, p farm.Path, want farm.Attr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	record := recordOf(want)
+	l := line{Name: name, Op: opMade, Path: text(p.String()), Want: &record}
+	if s.write(l) == nil {
+		s.young = append(s.young, l)
+	}
+}
+
 func (s *intents) write(l line) error {
 	b, err := json.Marshal(l)
 	if err != nil {
@@ -156,6 +170,7 @@ func (s *intents) write(l line) error {
 func (s *intents) compact() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer func() { s.young = nil }()
 	if s.bytes < maxLogBytes {
 		return nil
 	}
@@ -181,6 +196,11 @@ func (s *intents) writeLive() error {
 			err = s.write(line{Name: name, OK: true})
 		}
 		if err != nil {
+			return err
+		}
+	}
+	for _, l := range s.young {
+		if err := s.write(l); err != nil {
 			return err
 		}
 	}

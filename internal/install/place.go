@@ -165,7 +165,13 @@ func (k *Keeper) create(ctx context.Context, plan farm.Plan, src Source) farm.In
 		}
 		return fail(plan, err)
 	}
+	k.made(plan)
 	return k.placed(plan, o)
+}
+
+// made notes that what the plan wants has got its name, which was free.
+func (k *Keeper) made(plan farm.Plan) {
+	k.intents.made(k.stagingName("made-%d-%s", nil).Base(), plan.Path, plan.Want)
 }
 
 // placed reports the object, which is at its path now. If an application was so fast that it changed it already, what

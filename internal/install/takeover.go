@@ -19,6 +19,7 @@ func (k *Keeper) takeOver(plan farm.Plan) (farm.Installed, bool) {
 		err := k.writable(plan.Path, func() error { return k.fs.RenameNoReplace(l.in.name(), plan.Path) })
 		if err == nil {
 			k.intents.end(l.in.Name)
+			k.made(plan)
 			return k.placed(plan, &object{name: l.in.name(), stat: st}), true
 		}
 	}

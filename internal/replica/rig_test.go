@@ -258,10 +258,10 @@ func (n *node) execute(e replica.Effect) {
 }
 
 // crash carries out the installations that are out and dies before it can say so. As install.Keeper does, it will know
-// those that took something out of the tree.
+// of them.
 func (n *node) crash() {
 	for _, plan := range n.out {
-		if n.install(plan).Outcome == farm.Done && plan.Expect.Type != farm.Absent {
+		if n.install(plan).Outcome == farm.Done {
 			n.ended = append(n.ended, plan)
 		}
 	}

@@ -30,11 +30,12 @@ type node struct {
 	machine *replica.Machine
 
 	up      bool
-	cutAt   int64   // when it ended, by its clock
-	unclean bool    // the last stop was a power cut
-	life    int     // counts starts: answers for an earlier life are lost
-	inCall  bool    // a system call of ours is under way: applications may come between
-	writer  *writer // the application that has a file open
+	cutAt   int64     // when it ended, by its clock
+	unclean bool      // the last stop was a power cut
+	life    int       // counts starts: answers for an earlier life are lost
+	inCall  bool      // a system call of ours is under way: applications may come between
+	placing farm.Path // where an installation under way puts something that was not there
+	writer  *writer   // the application that has a file open
 	told    farm.FolderState
 	telling bool
 	links   []farm.MemberID // as told
@@ -149,6 +150,9 @@ func (n *node) fault(op vfs.Op) error {
 	}
 	if n.f.opt.Crashes && n.f.chance(0.05) {
 		n.f.logf("%s dies in %s %s", n.id, op.Name, op.Path)
+		if v := n.seen(n.placing); op.Name == "log.write" && v != "" {
+			n.f.oracle.returns[value{n.placing, v}] = true // has got its name and is about to be noted: this one instant is lost
+		}
 		panic(errCrash)
 	}
 	if n.disk != nil && changes(op.Name) {
@@ -240,7 +244,11 @@ func (n *node) execute(e replica.Effect) {
 	case replica.Install:
 		n.later(20*us, 5*ms, func() {
 			var done farm.Installed
-			if n.guard(func() { done = n.keeper.Install(context.Background(), e.Plan, source{n, e.Plan.Path}) }) {
+			if n.placing = (farm.Path{}); e.Plan.Expect.Type == farm.Absent {
+				n.placing = e.Plan.Path
+			}
+			alive := n.guard(func() { done = n.keeper.Install(context.Background(), e.Plan, source{n, e.Plan.Path}) })
+			if n.placing = (farm.Path{}); alive {
 				n.f.logf("%s install %s %s: %s", n.id, e.Plan.Want.Type, e.Plan.Path, done.Outcome)
 				if done.Err != nil {
 					n.f.logf("%s   %s: %v", n.id, e.Plan.Want.Digest.Short(), done.Err)

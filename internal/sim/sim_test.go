@@ -34,6 +34,7 @@ const (
 //	1659            a change of mode during an installation was taken for what the file system makes of it
 //	1846            a file that was deleted between an installation that kill -9 cut short and the start came back
 //	1970            two members preserved what lost against an earlier life of its author
+//	2800            what an installation had made, and an application removed while the member was dead, came back
 //	3160            a content that nobody had any more kept all waiting for ever
 //	3762            the oracle did not know that what was there before half of a file was written comes back after a power cut
 //	3992            an exchange that could not be undone was said to have been undone
@@ -41,7 +42,7 @@ const (
 //	8878            the deletion of a directory was forgotten while children waited for the directory
 //	9502            a power cut during the recovery from a power cut
 //	26435           the oracle did not know that what was there half-written came back by a rename
-var once = []uint64{26, 202, 233, 341, 349, 420, 872, 1016, 1452, 1627, 1659, 1735, 1846, 1970, 3160, 3762, 3992, 4049, 8878, 9502, 26435}
+var once = []uint64{26, 202, 233, 341, 349, 420, 872, 1016, 1452, 1627, 1659, 1735, 1846, 1970, 2800, 3160, 3762, 3992, 4049, 8878, 9502, 26435}
 
 // onceWide are seeds of Wide that found a fault:
 //
