@@ -287,6 +287,19 @@ func (s scanPort) Examine(ctx context.Context, p farm.Path, prior farm.Disk) (fa
 	return s.f.scanner.Examine(ctx, p, prior)
 }
 
+func (s scanPort) ExamineAll(ctx context.Context, looks []replica.Examine, answer func(replica.Observed), putOff func(replica.Examine)) {
+	near := s.f.scanner.Near(looks[0].Path.Parent())
+	defer near.Close()
+	for _, e := range looks {
+		seen, err := near.Examine(ctx, e.Path, e.Prior)
+		if err == scan.ErrLarge {
+			putOff(e)
+			continue
+		}
+		answer(replica.Observed{Path: e.Path, Seen: seen, Err: err})
+	}
+}
+
 // installPort adapts the keeper to the runner.
 type installPort struct {
 	*install.Keeper

@@ -22,6 +22,7 @@ type beats struct {
 	echoed  uint64        // our latest that the other side has answered
 	heard   chan struct{} // closed and replaced when echoed grows
 	rtt     time.Duration
+	rtts    [rememberedBeats]time.Duration // the latest, in turn; zero: none yet
 }
 
 // nextBeat makes the next beat; it is to be sent at once.
@@ -51,6 +52,7 @@ func (s *session) hear(m wire.Beat) {
 		b.heard = make(chan struct{})
 		if b.number-m.Echo < rememberedBeats {
 			b.rtt = max(0, now.Sub(b.sentAt[m.Echo%rememberedBeats])-m.Held)
+			b.rtts[m.Echo%rememberedBeats] = max(1, b.rtt)
 		}
 	}
 	rtt := b.rtt

@@ -29,7 +29,7 @@ func (s *session) encode(m wire.Message) (*pb.Frame, error) {
 }
 
 func (s *session) slow() bool {
-	return s.link.limit.limited() > 0 || s.beats.roundTrip() >= slowRTT
+	return s.link.limit.limited() > 0 || s.beats.shortest() >= slowRTT
 }
 
 // tellPlain reports that a member gets less than there is, because of its version.

@@ -126,8 +126,8 @@ func (q *queue) add(l lane, list []item, bytes int) {
 	token(q.ready)
 }
 
-// pushWait adds the message part by part and waits for room. It leaves half of the queue to push: catching up must not
-// crowd out what is new.
+// pushWait adds the message part by part and waits for room. It leaves three quarters of the queue to push: catching up
+// must not crowd out what is new.
 func (q *queue) pushWait(ctx context.Context, m wire.Message) error {
 	folder, list := items(m)
 	for len(list) > 0 {
@@ -155,7 +155,7 @@ func (q *queue) pushSome(ctx context.Context, folder farm.FolderID, list *[]item
 		return nil, q.closed
 	}
 	n, bytes := 0, 0
-	for n < len(*list) && q.bytes+bytes < queueBytes/2 && q.entries+n < queueEntries/2 {
+	for n < len(*list) && q.bytes+bytes < queueBytes/4 && q.entries+n < queueEntries/4 {
 		bytes += (*list)[n].bytes
 		n++
 	}
@@ -216,12 +216,12 @@ func (q *queue) lag(folder farm.FolderID) {
 	q.lags[folder] = true
 }
 
-// crowded tells whether the folder's next changes had better wait, and until when; nil if not. Catching up leaves a
-// quarter to those who wait here.
+// crowded tells whether the folder's next changes had better wait, and until when; nil if not. The other half is for
+// those that have been read already.
 func (q *queue) crowded(folder farm.FolderID) <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed != nil || q.lags[folder] || q.bytes < queueBytes/4*3 && q.entries < queueEntries/4*3 {
+	if q.closed != nil || q.lags[folder] || q.bytes < queueBytes/2 && q.entries < queueEntries/2 {
 		return nil
 	}
 	return q.awaitRoom()

@@ -116,8 +116,8 @@ func TestPushWait(t *testing.T) {
 			synctest.Wait()
 		}
 		wait(context.Background())
-		if _, n := q.size(); n != queueEntries/2 {
-			t.Errorf("%d entries, want half of %d", n, queueEntries)
+		if _, n := q.size(); n != queueEntries/4 {
+			t.Errorf("%d entries, want a quarter of %d", n, queueEntries)
 		}
 		taken := 0
 		for len(done) == 0 {

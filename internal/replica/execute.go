@@ -22,14 +22,11 @@ func (r *Runner) execute(ctx context.Context, effects []Effect) error {
 		return &farm.Error{Op: "index", Path: string(r.cfg.Folder), Kind: farm.KindOf(r.db.err), Err: r.db.err,
 			Next: "check the disk of the state directory"}
 	}
+	var looks []Examine
 	for _, e := range effects {
 		switch e := e.(type) {
 		case Examine:
-			r.looks.add(func(ctx context.Context) {
-				r.cfg.Transport.Room(ctx)
-				seen, err := r.cfg.Scanner.Examine(ctx, e.Path, e.Prior)
-				r.inbox.put(Observed{e.Path, seen, err})
-			})
+			looks = r.gather(looks, e)
 		case Install:
 			r.writes.add(func(ctx context.Context) {
 				r.inbox.put(Installed{r.cfg.Installer.Install(ctx, e.Plan, source{r, e.Plan.Path})})
@@ -73,6 +70,7 @@ func (r *Runner) execute(ctx context.Context, effects []Effect) error {
 			close(e.done)
 		}
 	}
+	r.lookAt(looks)
 	return nil
 }
 

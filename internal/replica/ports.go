@@ -42,6 +42,9 @@ type Noticed struct {
 // Scanner looks at the disk.
 type Scanner interface {
 	Examine(context.Context, farm.Path, farm.Disk) (farm.Observation, error)
+	// ExamineAll looks at paths that lie in one directory and answers each in turn. What would hold up those behind it, it
+	// puts off: that is for Examine.
+	ExamineAll(ctx context.Context, looks []Examine, answer func(Observed), putOff func(Examine))
 	// Walk reports each path in dir, or (deep) anywhere below it, whose state differs from the log.
 	Walk(ctx context.Context, dir farm.Path, deep bool, log Log, report func(farm.Path) error) error
 }

@@ -158,6 +158,13 @@ func (w *world) Examine(_ context.Context, p farm.Path, _ farm.Disk) (farm.Obser
 	return farm.Observation{Path: p, Attr: w.disk[p]}, nil
 }
 
+func (w *world) ExamineAll(ctx context.Context, looks []replica.Examine, answer func(replica.Observed), putOff func(replica.Examine)) {
+	for _, e := range looks {
+		seen, err := w.Examine(ctx, e.Path, e.Prior)
+		answer(replica.Observed{Path: e.Path, Seen: seen, Err: err})
+	}
+}
+
 func (w *world) Walk(context.Context, farm.Path, bool, replica.Log, func(farm.Path) error) error {
 	return nil
 }

@@ -37,14 +37,21 @@ func (u *unstable) RetryAt() time.Time { return u.again }
 // Denied, Corrupt or Unavailable when the path can't be read. When the root is gone or another one the error is that of
 // CheckRoot.
 func (s *Scanner) Examine(ctx context.Context, p farm.Path, prior farm.Disk) (farm.Observation, error) {
+	return s.examine(ctx, place{s.fs, p, nil}, prior, false)
+}
+
+func (s *Scanner) examine(ctx context.Context, at place, prior farm.Disk, small bool) (farm.Observation, error) {
+	p := at.path
 	if p.IsRoot() || s.Excluded(p) {
 		return farm.Observation{Path: p, Attr: prior.Attr, Stat: prior.Stat, Unchanged: true}, nil
 	}
 	for range maxReads {
-		o, err := s.look(ctx, p, prior)
+		o, err := s.look(ctx, at, prior, small)
 		switch {
-		case errors.Is(err, errMoved):
+		case err == errMoved:
 			continue
+		case err == ErrLarge:
+			return o, err
 		case err != nil:
 			return farm.Observation{}, scanError(p, err)
 		}
@@ -54,8 +61,9 @@ func (s *Scanner) Examine(ctx context.Context, p farm.Path, prior farm.Disk) (fa
 }
 
 // look is one attempt. It fails with errMoved, or as the file system does, when something else got in between.
-func (s *Scanner) look(ctx context.Context, p farm.Path, prior farm.Disk) (farm.Observation, error) {
-	st, err := s.fs.Lstat(p)
+func (s *Scanner) look(ctx context.Context, at place, prior farm.Disk, small bool) (farm.Observation, error) {
+	p := at.path
+	st, err := at.lstat()
 	switch farm.KindOf(err) {
 	case farm.NotFound:
 		return s.absent(p)
@@ -84,7 +92,10 @@ func (s *Scanner) look(ctx context.Context, p farm.Path, prior farm.Disk) (farm.
 	case farm.Symlink:
 		o.Attr.Target, o.Attr.XAttrs, err = s.target(p, st)
 	case farm.File:
-		o.Stat, err = s.read(ctx, p, st, &o)
+		if small && st.Size > farm.InlineBytes {
+			return o, ErrLarge
+		}
+		o.Stat, err = s.read(ctx, at, st, &o)
 	default:
 		err = &farm.Error{Op: "scan", Path: p.String(), Kind: farm.Unsupported, Err: special(st.Other)}
 	}
@@ -165,24 +176,18 @@ func (s *Scanner) target(p farm.Path, st vfs.Stat) (target string, x farm.XAttrs
 
 // read fills in digest and content of a file that lstat has described as st. The fingerprint that it returns was taken
 // after the content had been read, but is as racy as it was before: a write during the read may carry the same time.
-func (s *Scanner) read(ctx context.Context, p farm.Path, st vfs.Stat, o *farm.Observation) (farm.Fingerprint, error) {
-	f, err := s.fs.Open(p)
+func (s *Scanner) read(ctx context.Context, at place, st vfs.Stat, o *farm.Observation) (farm.Fingerprint, error) {
+	f, before, err := at.open()
 	if err != nil {
 		return farm.Fingerprint{}, moved(err)
 	}
 	defer f.Close()
-	before, err := f.Stat()
-	if err != nil {
-		return farm.Fingerprint{}, err
-	}
 	if !before.Matches(st.Fingerprint) {
 		return farm.Fingerprint{}, errMoved
 	}
 	// In this order: who opens the file for writing after the question will leave a new ctime, which the last look sees.
-	if f.Writers() {
-		if age := s.now().Sub(time.Unix(0, before.CTime)); age < QuietTime && age > -QuietTime {
-			return farm.Fingerprint{}, s.unstable(p, "somebody has it open for writing", s.now().Add(QuietTime-age))
-		}
+	if age := s.now().Sub(time.Unix(0, before.CTime)); age < QuietTime && age > -QuietTime && f.Writers() {
+		return farm.Fingerprint{}, s.unstable(at.path, "somebody has it open for writing", s.now().Add(QuietTime-age))
 	}
 	var recipe chunk.Recipe
 	if st.Size > chunk.MinFileBytes && s.recipes != nil {
@@ -208,23 +213,21 @@ func (s *Scanner) read(ctx context.Context, p farm.Path, st vfs.Stat, o *farm.Ob
 		return farm.Fingerprint{}, errMoved
 	}
 	if recipe != nil {
-		s.saveRecipe(p, o.Attr.Digest, recipe)
+		s.saveRecipe(at.path, o.Attr.Digest, recipe)
 	}
 	after.Racy = st.Racy || before.Racy
 	return after.Fingerprint, nil
 }
 
-// content reads a small file whole.
+// content reads a small file whole. That it has not grown meanwhile, the last look at it tells.
 func (s *Scanner) content(f io.Reader, size int64) ([]byte, error) {
-	b := make([]byte, size+1)
-	n, err := io.ReadFull(f, b)
-	switch {
-	case err != nil && err != io.EOF && err != io.ErrUnexpectedEOF:
-		return nil, err
-	case int64(n) != size: // one byte more, or fewer
+	b := make([]byte, size)
+	if _, err := io.ReadFull(f, b); err == io.EOF || err == io.ErrUnexpectedEOF {
 		return nil, errMoved
+	} else if err != nil {
+		return nil, err
 	}
-	return b[:size:size], nil
+	return b, nil
 }
 
 // digest reads a large file for its digest.

@@ -94,7 +94,10 @@ func (w *walk) directory(dir farm.Path) (below []farm.Path, err error) {
 		return nil, err
 	}
 	_, excluded := w.filter.Decides(dir)
-	list, err := w.fs.ReadDir(dir)
+	at, list, err := w.list(dir)
+	if err == nil {
+		defer at.Close()
+	}
 	switch kind := farm.KindOf(err); {
 	case err == nil:
 	case kind == farm.NotFound || kind == farm.Conflict: // it is gone, or something else by now
@@ -115,7 +118,7 @@ func (w *walk) directory(dir farm.Path) (below []farm.Path, err error) {
 		}
 		prior := known[e.Name]
 		delete(known, e.Name)
-		isDir, err := w.entry(child, prior)
+		isDir, err := w.entry(at, child, prior)
 		if err != nil {
 			return nil, err
 		}
@@ -126,10 +129,24 @@ func (w *walk) directory(dir farm.Path) (below []farm.Path, err error) {
 	return below, w.absentees(dir, known, excluded)
 }
 
+// list opens the directory and lists it.
+func (w *walk) list(dir farm.Path) (vfs.Dir, []vfs.DirEntry, error) {
+	at, err := vfs.OpenDir(w.fs, dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	list, err := at.List()
+	if err != nil {
+		_ = at.Close()
+		return nil, nil, err
+	}
+	return at, list, nil
+}
+
 // entry compares one entry and tells whether it is a directory.
-func (w *walk) entry(p farm.Path, prior farm.Disk) (isDir bool, err error) {
+func (w *walk) entry(at vfs.Dir, p farm.Path, prior farm.Disk) (isDir bool, err error) {
 	w.count.Entries++
-	st, err := w.fs.Lstat(p)
+	st, err := at.Lstat(p.Base())
 	w.special(st, err)
 	switch {
 	case farm.KindOf(err) == farm.Unavailable:

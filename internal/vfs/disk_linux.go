@@ -25,6 +25,7 @@ type disk struct {
 	fd      int
 	dev     uint64
 	walks   bool // without openat2: one component at a time
+	statx   bool // statx tells of mounts
 	fine    bool // no two changes of an inode that is looked at between them have one time
 	named   atomic.Bool
 	seq     atomic.Uint64 // of named temps
@@ -63,6 +64,7 @@ func OpenWith(root string, opt Options) (FS, error) {
 	} else {
 		unix.Close(fd)
 	}
+	d.probeStatx()
 	return d, nil
 }
 

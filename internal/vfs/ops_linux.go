@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -29,16 +30,24 @@ func (d *disk) Lstat(p farm.Path) (Stat, error) {
 // direntBytes is the buffer for one getdents call: some thousand names.
 const direntBytes = 64 << 10
 
+var direntBuffers = sync.Pool{New: func() any { return new([direntBytes]byte) }}
+
 func (d *disk) ReadDir(p farm.Path) ([]DirEntry, error) {
 	fd, err := d.open(p, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, fail("readdir", p, d.whyNotDir(p, err, errNotDir))
 	}
 	defer unix.Close(fd)
+	return d.list(fd, p)
+}
+
+// list reads an open directory to its end.
+func (d *disk) list(fd int, p farm.Path) ([]DirEntry, error) {
 	var list []DirEntry
-	buf := make([]byte, direntBytes)
+	buf := direntBuffers.Get().(*[direntBytes]byte)
+	defer direntBuffers.Put(buf)
 	for {
-		n, err := unix.Getdents(fd, buf)
+		n, err := unix.Getdents(fd, buf[:])
 		if err == unix.EINTR {
 			continue
 		}

@@ -67,6 +67,45 @@ func readDir(x *tester) {
 	x.kind(err, farm.NotFound)
 }
 
+// openDir: an open directory says what the tree says of it.
+func openDir(x *tester) {
+	x.mkdir("d")
+	x.write("d/f", "abc")
+	x.mkdir("d/sub")
+	x.symlink("f", "d/l")
+	x.ok(x.app.Mkfifo("d/p"))
+	d, err := vfs.OpenDir(x.fs, farm.MustPath("d"))
+	x.ok(err)
+	list, err := d.List()
+	x.ok(err)
+	if want, err := x.fs.ReadDir(farm.MustPath("d")); err != nil || fmt.Sprint(list) != fmt.Sprint(want) {
+		x.Errorf("lists %v, want %v, %v", list, want, err)
+	}
+	for _, name := range []string{"f", "sub", "l", "p", "none"} {
+		got, err := d.Lstat(name)
+		want, werr := x.fs.Lstat(farm.MustPath("d/" + name))
+		if got != want || farm.KindOf(err) != farm.KindOf(werr) {
+			x.Errorf("lstat %s: %+v, %v, want %+v, %v", name, got, err, want, werr)
+		}
+		f, st, err := d.Open(name)
+		_, werr = x.fs.Open(farm.MustPath("d/" + name))
+		if (err == nil) != (name == "f") || name != "p" && farm.KindOf(err) != farm.KindOf(werr) {
+			x.Errorf("open %s: %v, want %v", name, err, werr)
+		}
+		if err == nil && (st != want || f.Close() != nil) {
+			x.Errorf("%s is open as %+v, want %+v", name, st, want)
+		}
+	}
+	x.ok(d.Close())
+	for p, kind := range map[string]farm.Kind{"d/f": farm.Conflict, "d/l": farm.Conflict, "none": farm.NotFound} {
+		d, err := vfs.OpenDir(x.fs, farm.MustPath(p))
+		if err == nil {
+			_, err = d.List()
+		}
+		x.kind(err, kind)
+	}
+}
+
 func names(x *tester) {
 	for _, name := range []string{"new\nline", "\xff\xfe", strings.Repeat("n", 255), " ", "-rf", "a\\b", "ü", "\t"} {
 		x.ok(x.temp(name).Link(farm.MustPath(name)))

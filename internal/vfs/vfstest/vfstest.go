@@ -57,6 +57,7 @@ func cases() []testCase {
 		{"prepare", prepare},
 		{"lstat tells types", types},
 		{"readdir is sorted and leaves the private area out", readDir},
+		{"an open directory is as its path", openDir},
 		{"names of any bytes", names},
 		{"a symbolic link as parent is refused by every operation", confined},
 		{"a file as parent is not found", fileParent},
