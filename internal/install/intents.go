@@ -144,25 +144,27 @@ func (s *intents) done(in intent) {
 	s.end(in.Name)
 }
 
-// made writes down that an object has got a free name. If that fails, or does not come to it, the worst is that an
-// application which removes the object while we are down does so in vain.
-func (s *intents) made(name string, p farm.Path, want farm.Attr) {
+// made writes down, all at once, that objects have got free names. If that fails, or does not come to it, the worst is
+// that an application which removes one of them while we are down does so in vain.
+func (s *intents) made(lines []line) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	record := recordOf(want)
-	l := line{Name: name, Op: opMade, Path: text(p.String()), Want: &record}
-	if s.write(l) == nil {
-		s.young = append(s.young, l)
+	if s.write(lines...) == nil {
+		s.young = append(s.young, lines...)
 	}
 }
 
-func (s *intents) write(l line) error {
-	b, err := json.Marshal(l)
-	if err != nil {
-		return farm.Errorf("write intent", l.Name, farm.Internal, "%w", err)
+func (s *intents) write(lines ...line) error {
+	var all []byte
+	for _, l := range lines {
+		b, err := json.Marshal(l)
+		if err != nil {
+			return farm.Errorf("write intent", l.Name, farm.Internal, "%w", err)
+		}
+		all = append(append(all, b...), '\n')
 	}
-	s.bytes += len(b) + 1
-	_, err = s.logs[s.at].Write(append(b, '\n'))
+	s.bytes += len(all)
+	_, err := s.logs[s.at].Write(all)
 	return err
 }
 
@@ -199,8 +201,8 @@ func (s *intents) writeLive() error {
 			return err
 		}
 	}
-	for _, l := range s.young {
-		if err := s.write(l); err != nil {
+	if len(s.young) > 0 {
+		if err := s.write(s.young...); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 
 	"github.com/zeebo/blake3"
 
@@ -43,7 +44,6 @@ func (k *Keeper) prepare(ctx context.Context, plan farm.Plan, src Source) (*obje
 		if err == nil && set.XAttrs != nil {
 			o.xattrs, err = o.temp.XAttrs()
 		}
-		o.name = k.stagingName("new-%d-%s", plan.Want.Digest[:8])
 	case farm.Dir:
 		o.name = k.stagingName("new-%d-%s", []byte("dir"))
 		err = k.prepareDir(o, plan)
@@ -114,6 +114,9 @@ func (k *Keeper) scrap(o *object) {
 	if o.late != nil {
 		k.intents.done(*o.late)
 	}
+	if o.name.IsRoot() { // it had no name
+		return
+	}
 	if st, err := k.fs.Lstat(o.name); err == nil {
 		_ = k.discard(o.name, st.Type)
 	}
@@ -169,9 +172,14 @@ func (k *Keeper) create(ctx context.Context, plan farm.Plan, src Source) farm.In
 	return k.placed(plan, o)
 }
 
-// made notes that what the plan wants has got its name, which was free.
-func (k *Keeper) made(plan farm.Plan) {
-	k.intents.made(k.stagingName("made-%d-%s", nil).Base(), plan.Path, plan.Want)
+// made notes that what the plans want has got its names, which were free.
+func (k *Keeper) made(plans ...farm.Plan) {
+	lines := make([]line, len(plans))
+	for i, plan := range plans {
+		want := recordOf(plan.Want)
+		lines[i] = line{Name: "made-" + strconv.FormatUint(k.seq.Add(1), 10), Op: opMade, Path: text(plan.Path.String()), Want: &want}
+	}
+	k.intents.made(lines)
 }
 
 // placed reports the object, which is at its path now. If an application was so fast that it changed it already, what
@@ -224,6 +232,7 @@ func (k *Keeper) replace(ctx context.Context, plan farm.Plan, at seen, src Sourc
 		return end(plan, farm.Changed)
 	}
 	if o.temp != nil {
+		o.name = k.stagingName("new-%d-%s", plan.Want.Digest[:8])
 		if err := o.temp.Link(o.name); err != nil {
 			k.scrap(o)
 			return fail(plan, err)

@@ -310,6 +310,12 @@ func (i installPort) Install(ctx context.Context, p farm.Plan, src replica.Sourc
 	return i.Keeper.Install(ctx, p, src)
 }
 
+func (installPort) Together(p farm.Plan) bool { return install.Together(p) }
+
+func (i installPort) InstallAll(ctx context.Context, plans []farm.Plan, src func(farm.Path) replica.Source) []farm.Installed {
+	return i.Keeper.InstallAll(ctx, plans, func(p farm.Path) install.Source { return src(p) })
+}
+
 func (i installPort) Open(ctx context.Context, p farm.Path, d farm.Digest) (io.ReadCloser, int64, error) {
 	return i.Keeper.Open(ctx, p, d)
 }

@@ -23,14 +23,13 @@ func (r *Runner) execute(ctx context.Context, effects []Effect) error {
 			Next: "check the disk of the state directory"}
 	}
 	var looks []Examine
+	var plans []farm.Plan
 	for _, e := range effects {
 		switch e := e.(type) {
 		case Examine:
 			looks = r.gather(looks, e)
 		case Install:
-			r.writes.add(func(ctx context.Context) {
-				r.inbox.put(Installed{r.cfg.Installer.Install(ctx, e.Plan, source{r, e.Plan.Path})})
-			})
+			plans = r.collect(plans, e.Plan)
 		case Twins:
 			r.looks.add(func(ctx context.Context) { r.twins(ctx, e) })
 		case Walk:
@@ -71,6 +70,7 @@ func (r *Runner) execute(ctx context.Context, effects []Effect) error {
 		}
 	}
 	r.lookAt(looks)
+	r.makeAll(plans)
 	return nil
 }
 

@@ -208,6 +208,9 @@ func (m *Machine) Waiting() int { return len(m.work) }
 // Flying is the number of paths for which an answer is outstanding.
 func (m *Machine) Flying() int { return m.flying }
 
+// Inline is the number of bytes of content that is held for paths in work.
+func (m *Machine) Inline() int { return m.inline }
+
 // Idle tells whether nothing waits for time to pass, but for what is done every few minutes.
 func (m *Machine) Idle() bool {
 	if len(m.retries) > 0 || m.meta.Seed.Mode != farm.NotSeeding || m.syncing || !m.meta.Durable.CoversAll(m.applied()) {

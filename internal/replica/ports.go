@@ -52,6 +52,10 @@ type Scanner interface {
 // Installer changes the disk.
 type Installer interface {
 	Install(context.Context, farm.Plan, Source) farm.Installed
+	// Together tells whether the plan is one that InstallAll takes, along with others of its directory.
+	Together(farm.Plan) bool
+	// InstallAll is Install of each of them.
+	InstallAll(ctx context.Context, plans []farm.Plan, src func(farm.Path) Source) []farm.Installed
 	// Open opens content by digest; path is where it should be. The reader fails at its end if it was not that content.
 	Open(ctx context.Context, path farm.Path, d farm.Digest) (io.ReadCloser, int64, error)
 	// Sweep lets go of what was kept aside. Called about once a second.

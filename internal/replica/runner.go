@@ -13,9 +13,10 @@ import (
 
 // Limits of a runner.
 const (
-	batchInputs    = 256  // inputs decided on before a commit
-	remoteQueue    = 256  // changes from peers not yet decided on; then the peers wait
-	workLimit      = 8192 // paths in work above which no further changes are taken from peers, and no finds of walks
+	batchInputs    = 256                // inputs decided on before a commit
+	remoteQueue    = 256                // changes from peers not yet decided on; then the peers wait
+	workLimit      = 8192               // paths in work above which no further changes are taken from peers, and no finds of walks
+	inlineLimit    = maxInlineBytes / 2 // the same of content in work: what is not held has to be fetched
 	examineWorkers = 3
 	installWorkers = 6
 	walkWorkers    = 2
@@ -140,7 +141,9 @@ func (r *Runner) Run(ctx context.Context) error {
 }
 
 // busy tells whether more work would only be more to remember. Answers are always taken, and what applications do now.
-func (r *Runner) busy() bool { return r.machine.Waiting() > workLimit && r.machine.Flying() > 0 }
+func (r *Runner) busy() bool {
+	return (r.machine.Waiting() > workLimit || r.machine.Inline() > inlineLimit) && r.machine.Flying() > 0
+}
 
 // pace is how often the machine hears of the time.
 func (r *Runner) pace() time.Duration {

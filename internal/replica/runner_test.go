@@ -171,6 +171,12 @@ func (w *world) Walk(context.Context, farm.Path, bool, replica.Log, func(farm.Pa
 
 // The installer.
 
+func (w *world) Together(farm.Plan) bool { return false }
+
+func (w *world) InstallAll(context.Context, []farm.Plan, func(farm.Path) replica.Source) []farm.Installed {
+	panic("nothing goes together")
+}
+
 func (w *world) Install(ctx context.Context, plan farm.Plan, _ replica.Source) farm.Installed {
 	if w.blocked != nil {
 		select {

@@ -11,7 +11,19 @@ type Dir interface {
 	Lstat(name string) (Stat, error)
 	// Open is FS.Open of an entry that Lstat has just found to be a file. The stat is that of what was opened.
 	Open(name string) (File, Stat, error)
+	// Stands tells whether its path still leads to it.
+	Stands() bool
 	Close() error
+}
+
+// LinkIn is t.Link of a path in a directory that is open.
+func LinkIn(t Temp, d Dir, p farm.Path) error {
+	if l, ok := t.(interface {
+		linkIn(Dir, farm.Path) error
+	}); ok {
+		return l.linkIn(d, p)
+	}
+	return t.Link(p)
 }
 
 // OpenDir opens a directory. What keeps it from being one is an error as of FS.ReadDir.
@@ -56,5 +68,7 @@ func (d pathDir) Open(name string) (File, Stat, error) {
 	}
 	return f, st, nil
 }
+
+func (d pathDir) Stands() bool { return true }
 
 func (d pathDir) Close() error { return nil }

@@ -71,6 +71,12 @@ func (o openDirectory) Open(name string) (File, Stat, error) {
 	return f, st, nil
 }
 
+func (o openDirectory) Stands() bool {
+	var is unix.Stat_t
+	at, err := o.d.Lstat(o.p)
+	return err == nil && unix.Fstat(o.fd, &is) == nil && at.Ino == is.Ino && at.Type == farm.Dir
+}
+
 func (o openDirectory) Close() error { return fail("close", o.p, unix.Close(o.fd)) }
 
 // child is for errors; a name that can't be one is only named with its directory.

@@ -28,7 +28,8 @@ type disk struct {
 	statx   bool // statx tells of mounts
 	fine    bool // no two changes of an inode that is looked at between them have one time
 	named   atomic.Bool
-	seq     atomic.Uint64 // of named temps
+	seq     atomic.Uint64             // of named temps
+	maker   atomic.Pointer[[2]uint32] // whose new files in staging are: user, group
 	names   names
 	lock    int    // descriptor of the lock file; -1: not prepared
 	private uint64 // inode of the private area

@@ -150,25 +150,46 @@ func writeAll(fd int, b []byte) (n int, err error) {
 	return n, nil
 }
 
-// ownedBy tells whether the file belongs to o already, as most do that root's daemon makes: to look costs less than to set.
+// ownedBy tells whether the file belongs to o already, as most do that root's daemon makes. All that are new have one
+// owner; to look at the first of them costs less than to set that of each.
 func (t *temp) ownedBy(o farm.Owner) bool {
-	var st unix.Stat_t
+	made := t.d.maker.Load()
+	if made == nil || t.keep { // who began it may have given it away already
+		var st unix.Stat_t
+		if unix.Fstat(t.fd, &st) != nil {
+			return false
+		}
+		made = &[2]uint32{st.Uid, st.Gid}
+		t.d.maker.Store(made)
+	}
 	uid, gid := t.d.names.ids(o)
-	return unix.Fstat(t.fd, &st) == nil && st.Uid == uid && st.Gid == gid
+	return *made == [2]uint32{uid, gid}
 }
 
-// Link first trades the descriptor for one that can only read, so that the file is not busy for writing when it
-// appears: otherwise nobody could execute it yet, and a look at its writers would find us.
 func (t *temp) Link(p farm.Path) error {
 	at, err := t.d.parent(p)
 	if err != nil {
 		return fail("link", p, err)
 	}
 	defer at.close()
+	return t.linkAt(at, p)
+}
+
+func (t *temp) linkIn(d Dir, p farm.Path) error {
+	if o, ok := d.(openDirectory); ok && !t.named {
+		return t.linkAt(dir{o.fd, p.Base(), true}, p)
+	}
+	return t.Link(p)
+}
+
+// linkAt first trades the descriptor for one that can only read, so that the file is not busy for writing when it
+// appears: otherwise nobody could execute it yet, and a look at its writers would find us.
+func (t *temp) linkAt(at dir, p farm.Path) error {
 	if fd, err := unix.Open(procFD(t.fd), unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
 		unix.Close(t.fd)
 		t.fd = fd
 	}
+	var err error
 	if t.named {
 		err = t.d.rename(t.p, p, unix.RENAME_NOREPLACE)
 	} else if err = unix.Linkat(t.fd, "", at.fd, at.name, unix.AT_EMPTY_PATH); err == unix.ENOENT {
