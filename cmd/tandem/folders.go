@@ -66,6 +66,7 @@ func unkept(counts map[string]int64) string {
 	texts := map[string]string{
 		"hard link": "with several names, replicated as files of their own", "fifo": "not replicated", "socket": "not replicated",
 		"device": "not replicated", "mount": "not replicated",
+		"name": "not kept here: the file system refuses it, or takes it for another",
 	}
 	var s []string
 	for _, kind := range slices.Sorted(maps.Keys(counts)) {

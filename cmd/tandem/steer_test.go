@@ -105,3 +105,15 @@ func TestSteerAndWhyCommands(t *testing.T) {
 		}
 	}
 }
+
+// A name that a member can't have is said to be that, and not to be as it should be.
+func TestNamesThatAreNotKept(t *testing.T) {
+	got, tone := verdictOf(control.WhyMember{Replicated: true, Known: true, State: "at rest", Unkept: []string{"name"},
+		Problem: "this file system does not tell its name from readme, which is there"})
+	if want := "not kept there: this file system does not tell its name from readme, which is there"; got != want || tone != warn {
+		t.Errorf("%q, tone %v", got, tone)
+	}
+	if got, want := unkept(map[string]int64{"name": 2}), "2 name (not kept here: the file system refuses it, or takes it for another)"; got != want {
+		t.Errorf("%q", got)
+	}
+}

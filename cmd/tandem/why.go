@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,6 +88,8 @@ func verdictOf(m control.WhyMember) (string, tone) {
 			return "it is on disk and was not looked at yet", warn
 		case m.Deleted:
 			return "replicated: it was deleted", good
+		case slices.Contains(m.Unkept, "name"):
+			return "not kept there: " + m.Problem, warn
 		case len(m.Unkept) > 0:
 			return "replicated, but what can't be kept there: " + strings.Join(m.Unkept, ", "), warn
 		}

@@ -102,7 +102,7 @@ type Folder struct {
 
 	// Unkept counts by kind what the last whole scan saw and what is not, or not wholly, replicated here: "fifo", "socket",
 	// "device", "mount"; "hard link" for files of several names; "mode", "owner", "xattrs", "mtime" of paths whose
-	// value in the farm can't be represented on this member.
+	// value in the farm can't be represented on this member; and "name", of paths that can't be here for their name now.
 	Unkept map[string]int64 `json:"unkept,omitempty"`
 
 	Progress *Progress  `json:"progress,omitempty"` // while it is behind, or compares the disk with the index

@@ -48,7 +48,7 @@ type WhyMember struct {
 	Want    *WhyFile `json:"want,omitempty"`    // what should be there; none: nothing
 	Version *Write   `json:"version,omitempty"` // who wrote what should be there
 	Lost    []Write  `json:"lost,omitempty"`    // contents that lost against it
-	Unkept  []string `json:"unkept,omitempty"`  // attributes that can't be represented there: "mode", "owner", "xattrs", "mtime"
+	Unkept  []string `json:"unkept,omitempty"`  // what can't be represented there: "name" (nothing of it is there), "mode", "owner", "xattrs", "mtime"
 
 	State    string     `json:"state"`               // what it waits for: see replica.PathState; "at rest": nothing
 	Retry    *time.Time `json:"retry,omitempty"`     // when it is tried again

@@ -162,6 +162,7 @@ type Observation struct {
 	LeftOut   bool   // what is there is not replicated, a file that is too large say: it was not read
 	Content   []byte // content of a file of at most InlineBytes, when it was read
 	Linked    bool   // a file that has other names, too (hard links), in this folder or elsewhere
+	Twin      Path   // with Type Absent: what an application that uses this name reaches instead; the root: nothing
 }
 
 // Plan asks install to bring one path from one state to another.
@@ -185,10 +186,11 @@ const (
 	NoParent                // the parent is missing or no directory
 	NoSource                // content is not to be had now
 	Failed                  // the system refused; the error says why
+	NoName                  // the file system can't have the name, or has its twin: the error's chain holds a NameError
 )
 
 func (o Outcome) String() string {
-	return [...]string{"done", "changed", "not empty", "no parent", "no source", "failed"}[o]
+	return [...]string{"done", "changed", "not empty", "no parent", "no source", "failed", "no name"}[o]
 }
 
 // Installed is the result of a plan.
@@ -197,5 +199,5 @@ type Installed struct {
 	Outcome Outcome
 	Stat    Fingerprint // of what is there now, when Done
 	Attr    Attr        // what is there now, when Done; differs from Plan.Want in what the file system can't represent
-	Err     error       // why, when NoSource or Failed
+	Err     error       // why, when NoSource, Failed or NoName
 }

@@ -152,6 +152,8 @@ func (k *Keeper) install(ctx context.Context, plan farm.Plan, src Source) farm.I
 		return k.removeDir(plan)
 	case want.Type == farm.Absent:
 		return k.remove(plan, at)
+	case at.noName != nil:
+		return fail(plan, at.noName)
 	case !at.there:
 		return k.create(ctx, plan, src)
 	case want.SameContent(plan.Expect.Attr) && (at.Type != farm.File || at.Links == 1):
@@ -186,6 +188,9 @@ func fail(plan farm.Plan, err error) farm.Installed {
 	r := farm.Installed{Plan: plan, Outcome: farm.Failed, Err: err}
 	if e := (*sourceError)(nil); errors.As(err, &e) {
 		r.Outcome = farm.NoSource
+	}
+	if e := (*farm.NameError)(nil); errors.As(err, &e) {
+		r.Outcome = farm.NoName
 	}
 	return r
 }

@@ -1,6 +1,7 @@
 package install
 
 import (
+	"errors"
 	"io"
 
 	"github.com/zeebo/blake3"
@@ -12,7 +13,8 @@ import (
 // seen is what a look at a path found.
 type seen struct {
 	vfs.Stat
-	there bool
+	there  bool
+	noName error // why nothing of this name can be there; nil if it can
 }
 
 // look tells what is at p. A parent that is missing, or no directory, is as if nothing were there.
@@ -20,11 +22,14 @@ func (k *Keeper) look(p farm.Path) (seen, error) {
 	st, err := k.fs.Lstat(p)
 	switch farm.KindOf(err) {
 	case farm.NotFound:
+		if e := (*farm.NameError)(nil); errors.As(err, &e) {
+			return seen{noName: err}, nil
+		}
 		return seen{}, nil
 	case farm.Conflict: // a link or mount on the way: the caller that makes something says so
 		return seen{}, nil
 	}
-	return seen{st, err == nil}, err
+	return seen{Stat: st, there: err == nil}, err
 }
 
 // asExpected tells whether what was seen at p is what the index says. Where the fingerprint leaves a doubt, the content

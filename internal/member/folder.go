@@ -92,6 +92,11 @@ func (m *Member) openFolder(spec folderSpec, others, joined bool) (_ *folder, er
 	if err = f.fs.Prepare(spec.id); err != nil {
 		return nil, err
 	}
+	exact, err := vfs.Exact(f.fs)
+	if err != nil {
+		return nil, err
+	}
+	f.fs = exact
 	log := m.log.With("folder", spec.id)
 	if f.watcher, err = watch.Open(spec.root, spec.watch, watch.Options{
 		Folder: spec.id, Own: spec.id.Own(), Small: spec.id.Own(), OwnPrefix: probePrefix, Log: log, Events: m.sink,

@@ -38,10 +38,18 @@ func (f *folder) countUnkept(log replica.Log) error {
 	return nil
 }
 
-// Unkept is what the last whole scan found that is not, or not wholly, replicated here.
+// Unkept is what the last whole scan found that is not, or not wholly, replicated here, and how many names this file
+// system can't have now.
 func (f *folder) Unkept() map[string]int64 {
-	if p := f.unkept.Load(); p != nil && len(*p) > 0 {
-		return maps.Clone(*p)
+	counts := map[string]int64{}
+	if p := f.unkept.Load(); p != nil {
+		maps.Copy(counts, *p)
 	}
-	return nil
+	if _, sum := f.runner.State(); sum.NoName > 0 {
+		counts["name"] = int64(sum.NoName)
+	}
+	if len(counts) == 0 {
+		return nil
+	}
+	return counts
 }

@@ -18,10 +18,10 @@ type Explained struct {
 	Content  farm.Stamp   // who wrote the content that should be there, and when
 	Lost     []farm.Stamp // contents that lost against it, among those that are known
 	LeftOut  bool         // what should be there is left out here
-	Unkept   []string     // attributes that the file system can't represent, see Unkept
+	Unkept   []string     // what the file system can't represent: "name", so that nothing of it is there, or see Unkept
 	State    PathState
 	Retry    time.Time // when it is tried again; zero: at no set time
-	Why      string    // what went wrong the last time
+	Why      string    // what went wrong the last time, or why its name can't be had
 	Source   bool      // nobody has the content now: false
 }
 
@@ -59,11 +59,20 @@ func (m *Machine) Explain(p farm.Path) Explained {
 	}
 	x.LeftOut = !x.Excluded && (m.rules.LeftOut(p, s.Attr) || m.rules.LeftOut(p, r.Disk.Attr))
 	x.Unkept = Unkept(r)
+	if p, n, ok := m.namelessAt(p); ok && r.Disk.Type == farm.Absent && s.Type != farm.Absent {
+		x.Unkept, x.Why = []string{"name"}, n.why
+		if p != x.Path {
+			x.Why = "of its directory " + p.String() + ": " + n.why
+		}
+	}
 	if m.kept[p] > 0 {
 		x.State, x.Retry = PathKept, m.retries[p]
 	}
 	if w := m.work[p]; w != nil {
-		x.State, x.Retry, x.Why, x.Source = w.phase.state(), m.retries[p], w.why, !w.noSource
+		x.State, x.Retry, x.Source = w.phase.state(), m.retries[p], !w.noSource
+		if w.why != "" {
+			x.Why = w.why
+		}
 	}
 	return x
 }

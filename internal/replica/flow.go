@@ -70,6 +70,7 @@ func (m *Machine) ruled(in Ruled) {
 			m.close(p, w)
 		}
 	}
+	maps.DeleteFunc(m.nameless, func(p farm.Path, _ nameless) bool { return m.skip(p) })
 	m.include(was.Excluded)
 	m.scan(false)
 }

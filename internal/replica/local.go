@@ -73,6 +73,9 @@ func (m *Machine) observed(in Observed) {
 			return
 		}
 	}
+	if !seen.Twin.IsRoot() && !m.skip(seen.Twin) {
+		m.dirty(seen.Twin) // who used this name changed that
+	}
 	if seen.LeftOut || m.ruling != w.ruling && m.skip(in.Path) {
 		m.leaveOut(in.Path, w)
 		return
@@ -274,6 +277,9 @@ func (m *Machine) write(r farm.Record, seen farm.Observation) {
 	m.meta.Known = m.meta.Known.With(dot)
 	m.db.Put(r)
 	m.putMeta()
+	if a.Type == farm.Absent {
+		m.freed(r.Path)
+	}
 	if d.Type == farm.File && a.Type == farm.Absent {
 		m.gone.add(d.Digest, d.Content.Dot)
 	}

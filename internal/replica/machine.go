@@ -64,7 +64,8 @@ type Machine struct {
 	holders  []farm.MemberID
 
 	specials map[farm.Path]string // what was told of as not replicated
-	unkept   map[string]bool      // kinds of attributes that were told of as not represented here
+	nameless map[farm.Path]nameless
+	unkept   map[string]bool // kinds of attributes that were told of as not represented here
 
 	syncing   bool
 	badSync   bool // the last one failed
@@ -122,6 +123,7 @@ func New(cfg Config, db Catalogue) *Machine {
 		peers:    map[farm.MemberID]*peer{},
 		walks:    map[int]bool{},
 		specials: map[farm.Path]string{},
+		nameless: map[farm.Path]nameless{},
 		unkept:   map[string]bool{},
 	}
 	m.first = farm.Position{Actor: cfg.Meta.Actor, Seq: cfg.Meta.Seq}
@@ -309,6 +311,7 @@ func (m *Machine) walked(in Walked) {
 		return
 	}
 	m.scanned = true
+	m.tryNames()
 	m.seedWalked()
 }
 

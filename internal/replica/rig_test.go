@@ -47,6 +47,7 @@ type node struct {
 	fails     map[farm.Path]int
 	torn      map[farm.Path]farm.Attr // what a power cut left; nil: there was none
 	full      bool                    // its disk
+	folds     bool                    // its disk takes names that differ in case alone for one
 	badSync   bool
 	rules     rules
 	was       func(farm.Path) bool // what was excluded in the life before
@@ -318,6 +319,9 @@ func (n *node) tear(p farm.Path, content []string) {
 
 func (n *node) look(p farm.Path) farm.Observation {
 	a := n.disk[p]
+	if a.Type == farm.Absent {
+		return farm.Observation{Path: p, Twin: n.twin(p)}
+	}
 	return farm.Observation{Path: p, Attr: a, Stat: farm.Fingerprint{Ino: n.ino[p], MTime: a.MTime, CTime: n.changed(p, a)}, LeftOut: n.leftOut(p, a)}
 }
 
@@ -346,6 +350,8 @@ func (n *node) install(plan farm.Plan) farm.Installed {
 		in.Outcome, in.Err = farm.Failed, farm.Errorf("install", p.String(), farm.Full, "no space left on device")
 	case !is.Same(plan.Expect.Attr):
 		in.Outcome = farm.Changed
+	case is.Type == farm.Absent && plan.Want.Type != farm.Absent && !n.twin(p).IsRoot():
+		in.Outcome, in.Err = farm.NoName, &farm.NameError{Twin: n.twin(p)}
 	case is.Type == farm.Dir && plan.Want.Type != farm.Dir && len(n.below(p)) > 0:
 		in.Outcome = farm.NotEmpty
 	case plan.Want.Type != farm.Absent && !p.Parent().IsRoot() && n.disk[p.Parent()].Type != farm.Dir:
@@ -379,6 +385,16 @@ func (n *node) source(plan farm.Plan) bool {
 		}
 	}
 	return false
+}
+
+// twin is what a disk that folds has in the place of p; the root: nothing.
+func (n *node) twin(p farm.Path) farm.Path {
+	for q := range n.disk {
+		if n.folds && q != p && strings.EqualFold(q.String(), p.String()) {
+			return q
+		}
+	}
+	return farm.Path{}
 }
 
 // put changes the disk.

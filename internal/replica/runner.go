@@ -49,6 +49,7 @@ type Summary struct {
 	Seeding bool
 	Waiting int
 	Cramped int // of them, how many wait for space
+	NoName  int // paths whose name the file system can't have; what is below them does not count
 	Paused  bool
 	Held    int // deletions that the brake holds; 0: it is off
 	Limit   int // deletions that it would have believed
@@ -261,7 +262,8 @@ func (r *Runner) sweep(ctx context.Context) {
 // publish makes the state known when it has changed.
 func (r *Runner) publish() {
 	s := r.machine.State()
-	sum := Summary{Trusted: r.machine.Trusted(), Seeding: r.machine.Seeding(), Waiting: r.machine.Waiting(), Cramped: r.machine.Cramped(), Paused: r.machine.Paused(), Seed: r.machine.seedState()}
+	sum := Summary{Trusted: r.machine.Trusted(), Seeding: r.machine.Seeding(), Waiting: r.machine.Waiting(), Cramped: r.machine.Cramped(), NoName: len(r.machine.nameless),
+		Paused: r.machine.Paused(), Seed: r.machine.seedState()}
 	sum.Held, sum.Limit = r.machine.Braked()
 	last := r.state.Load()
 	if last.Actor == s.Actor && last.Waiting == s.Waiting && last.Known.Equal(s.Known) && last.Applied.Equal(s.Applied) &&

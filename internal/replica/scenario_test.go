@@ -84,6 +84,8 @@ func playFile(t *testing.T, script []byte) []byte {
 //	fail N PATH COUNT        installations that will fail
 //	tear N PATH [CONTENT]    a power cut has left that, or nothing, of a member that is down; its index has survived
 //	full N | room N          its disk takes no more content | does again
+//	dirty N PATH             a path is notified of, whatever is there
+//	fold N                   its disk takes names that differ in case alone for one
 //	badsync N | goodsync N   syncs fail | work again
 //	exclude N PATH...        what lies at or below the paths is excluded from now on, and nothing else
 //	largest N SIZE           files above the size are left out
@@ -215,6 +217,10 @@ func (g *rig) oneNode(f []string) error {
 		n.tear(farm.MustPath(f[2]), f[3:])
 	case "full", "room":
 		n.full = f[0] == "full"
+	case "dirty":
+		n.give(replica.Dirty{Paths: []farm.Path{farm.MustPath(f[2])}})
+	case "fold":
+		n.folds = true
 	case "badsync", "goodsync":
 		n.badSync = f[0] == "badsync"
 	default:

@@ -41,10 +41,13 @@ func (m *Machine) settle(p farm.Path, w *work) {
 	s := m.goal(r, w)
 	if satisfied(r.Disk, s) {
 		m.adopt(r, s)
+		m.named(p)
 		m.close(p, w)
 		return
 	}
 	switch {
+	case s.Type != farm.Absent && (w.noName || m.namelessAbove(p)):
+		m.leaveOut(p, w)
 	case s.Type != farm.Absent && m.rules.LeftOut(p, s.Attr):
 		m.leaveOut(p, w)
 	case s.Type != farm.Absent && !m.parentOnDisk(p):
@@ -194,6 +197,8 @@ func (m *Machine) installed(in farm.Installed) {
 	case farm.NoParent:
 		m.later(p, w, firstRetry)
 		m.dirty(p.Parent())
+	case farm.NoName:
+		m.noName(p, w, in)
 	default:
 		if w.why = errText(in); m.noRoom(p, w, in) {
 			break
@@ -228,6 +233,9 @@ func (m *Machine) done(w *work, in farm.Installed) {
 	m.db.Put(r)
 	m.hasRoom(w)
 	m.seedDone(w, r, was)
+	if m.named(r.Path); r.Disk.Type == farm.Absent {
+		m.freed(r.Path)
+	}
 	if w.tries > 3 {
 		m.raise(farm.EventFileBlocked, farm.Healed, r.Path, "installed after all", "", nil)
 	}

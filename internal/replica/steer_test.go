@@ -3,6 +3,7 @@ package replica_test
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"tandem/internal/farm"
 	"tandem/internal/replica"
@@ -82,6 +83,9 @@ func (n *node) steer(f []string) error {
 	case "explain":
 		x := n.machine.Explain(farm.MustPath(f[2]))
 		n.logf("%s is %s; disk %s; wanted %s; excluded %v, left out %v", x.Path, x.State, describe(x.Path, x.Disk), describe(x.Path, x.Want), x.Excluded, x.LeftOut)
+		if len(x.Unkept) > 0 {
+			n.logf("%s can't keep its %s: %s", x.Path, strings.Join(x.Unkept, ", "), x.Why)
+		}
 		return nil
 	default:
 		return n.fill(f)

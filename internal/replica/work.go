@@ -32,6 +32,7 @@ type work struct {
 	tries      int    // failures in a row
 	noRoom     bool   // it waits for space
 	quarantine bool   // it is an extra file, and is to become a preserved one
+	noName     bool   // the path is in nameless, and stays there until something changes
 	noSource   bool   // the last of them was that nobody had the content
 	why        string // the last of them
 	ruling     int    // the rules under which it was last seen not to be excluded

@@ -66,7 +66,11 @@ func (s *Scanner) look(ctx context.Context, at place, prior farm.Disk, small boo
 	st, err := at.lstat()
 	switch farm.KindOf(err) {
 	case farm.NotFound:
-		return s.absent(p)
+		o, aerr := s.absent(p)
+		if e := (*farm.NameError)(nil); errors.As(err, &e) {
+			o.Twin = e.Twin
+		}
+		return o, aerr
 	case farm.Conflict:
 		return s.inTheWay(p)
 	}

@@ -37,6 +37,10 @@ func (f *sim) application(n *node) {
 		n.finish(w)
 		return
 	}
+	if f.opt.Fold {
+		n.twins(p)
+		return
+	}
 	if f.opt.Wide {
 		drawn(f.world, operations).do(n, p)
 		return

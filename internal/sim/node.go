@@ -42,6 +42,7 @@ type node struct {
 	heard   map[farm.MemberID]said
 	passed  map[[2]farm.MemberID]uint64
 
+	folds   bool            // see Options.Fold
 	absent  bool            // has not joined yet
 	seeding bool            // starts with an index that is new while others hold the folder
 	extra   farm.ExtraFiles // what becomes of files that the farm does not know when it is seeded
@@ -71,9 +72,14 @@ func (n *node) start(clean bool) {
 		n.f.failf("%s: prepare: %v", n.id, err)
 		return
 	}
+	exact, err := vfs.Exact(n.fs)
+	if err != nil {
+		n.f.failf("%s: %v", n.id, err)
+		return
+	}
+	n.fs = exact
 	n.keeper = install.New(n.fs, install.Config{Folder: "sim", Now: n.now, KeepDeleted: true, Recipes: n.cat, PartialBytes: simPartialBytes, Serial: true})
 	n.scanner = scan.New(n.fs, scan.Config{Now: n.now, Recipes: n.cat})
-	var err error
 	if !n.guard(func() { err = n.keeper.Recover() }) {
 		return
 	}

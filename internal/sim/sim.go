@@ -33,6 +33,7 @@ type Options struct {
 	SetBacks bool // the index is lost or an older one, or the whole machine is an older one
 	LateJoin bool // the last member comes when the others have been at work
 	LongAway bool // a member is away so long that deletions would be forgotten
+	Fold     bool // the second member's file system takes names that differ in case alone for one
 	Versions bool // the trace tells of each version that is made
 
 	// sabotage alters an effect before it is executed, so that tests can show that the oracle notices; nil: none.
@@ -119,7 +120,8 @@ func (f *sim) build() {
 		if f.opt.Skew {
 			n.skew = f.between(-time.Hour, time.Hour)
 		}
-		n.mem = vfs.NewMem(vfs.MemConfig{Now: n.now})
+		n.folds = f.opt.Fold && i == 1
+		n.mem = vfs.NewMem(vfs.MemConfig{Now: n.now, Fold: n.folds})
 		n.extra = []farm.ExtraFiles{farm.ExtraPush, farm.ExtraQuarantine}[f.opt.Seed%2]
 		f.nodes = append(f.nodes, n)
 	}

@@ -99,6 +99,28 @@ func TestLarge(t *testing.T) {
 	}
 }
 
+// TestFold plays farms with a member whose file system can't tell some names apart: what it can't have harms nobody.
+func TestFold(t *testing.T) {
+	n := uint64(40)
+	if *seeds > 0 {
+		n = *seeds
+	}
+	for seed := *firstSeed; seed < *firstSeed+n; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			opt := Mix(seed)
+			opt.Fold, opt.PowerCuts, opt.Nodes = true, false, 2+int(seed%2)
+			trace, err := Run(opt)
+			if *traceAll {
+				t.Log("\n" + trace)
+			}
+			if err != nil {
+				t.Errorf("seed %d: %v\nreplay: go test ./internal/sim -run TestFold -seed %d -seeds 1 -story", seed, err, seed)
+			}
+		})
+	}
+}
+
 // TestOnceFailed plays the seeds that have failed before.
 func TestOnceFailed(t *testing.T) {
 	for _, seed := range once {

@@ -20,6 +20,8 @@ func fail(op string, p farm.Path, err error) error {
 	}
 	e := &farm.Error{Op: op, Path: p.String(), Err: err}
 	switch {
+	case is(err, unix.EILSEQ, unix.ENAMETOOLONG) || is(err, unix.EINVAL) && !plainName(p.Base()):
+		return refusedName(op, p, err)
 	case is(err, unix.ENOTDIR):
 		e.Kind, e.Err = farm.NotFound, fmt.Errorf("%w (%w)", err, fs.ErrNotExist)
 	case is(err, unix.ENOENT):
@@ -40,7 +42,7 @@ func fail(op string, p farm.Path, err error) error {
 		e.Kind = farm.Conflict
 	case is(err, unix.EAGAIN, unix.ETXTBSY):
 		e.Kind = farm.Unstable
-	case is(err, unix.ENOSYS, unix.EOPNOTSUPP, unix.EINVAL, unix.ENAMETOOLONG, unix.EMLINK, unix.EFBIG):
+	case is(err, unix.ENOSYS, unix.EOPNOTSUPP, unix.EINVAL, unix.EMLINK, unix.EFBIG):
 		e.Kind = farm.Unsupported
 	case is(err, unix.EIO, unix.EUCLEAN, unix.ENODATA):
 		e.Kind = farm.Corrupt

@@ -22,6 +22,7 @@ type MemConfig struct {
 
 	Options  Options
 	NoXAttrs bool // the file system has no extended attributes
+	Fold     bool // names that differ in case alone lead to the same entry, which keeps the name it was made with
 }
 
 // Mem is a tree in memory: the same behaviour as the real one, and it can crash. It is deterministic: inode numbers are
@@ -159,13 +160,26 @@ func (m *Mem) find(op string, p farm.Path) (*node, error) {
 		case at.kind != farm.Dir:
 			return nil, memErr(op, p, farm.NotFound, fs.ErrNotExist)
 		}
-		next := at.children[c]
+		next := at.children[m.entry(at, c)]
 		if next == nil {
 			return nil, memErr(op, p, farm.NotFound, fs.ErrNotExist)
 		}
 		at = next
 	}
 	return at, nil
+}
+
+// entry is the name under which dir has what name leads to; name itself if there is nothing.
+func (m *Mem) entry(dir *node, name string) string {
+	if !m.cfg.Fold || dir.children[name] != nil {
+		return name
+	}
+	for have := range dir.children {
+		if strings.EqualFold(have, name) { // one at most
+			return have
+		}
+	}
+	return name
 }
 
 // parent returns the directory that holds p, for making, moving or removing p in it.
@@ -193,7 +207,7 @@ func (m *Mem) attach(op string, n *node, p farm.Path, uid uint32) error {
 	if err != nil {
 		return err
 	}
-	if at.children[p.Base()] != nil {
+	if at.children[m.entry(at, p.Base())] != nil {
 		return memErr(op, p, farm.Exists, fs.ErrExist)
 	}
 	at.children[p.Base()] = n
@@ -209,14 +223,15 @@ func (m *Mem) detach(op string, p farm.Path, uid uint32, ok func(*node) error) (
 	if err != nil {
 		return nil, err
 	}
-	n := at.children[p.Base()]
+	name := m.entry(at, p.Base())
+	n := at.children[name]
 	if n == nil {
 		return nil, memErr(op, p, farm.NotFound, fs.ErrNotExist)
 	}
 	if err := ok(n); err != nil {
 		return nil, err
 	}
-	delete(at.children, p.Base())
+	delete(at.children, name)
 	n.links--
 	at.mtime = m.touch(at)
 	m.touch(n)

@@ -89,7 +89,12 @@ func (a App) Rename(from, to farm.Path) error {
 	switch {
 	case err != nil && farm.KindOf(err) != farm.NotFound:
 		return err
-	case err != nil || old == n:
+	case err != nil:
+	case old == n:
+		if at, err := a.m.find("rename", to.Parent()); err == nil && a.m.respells(from, to, at, a.m.entry(at, to.Base())) {
+			return a.m.move(from, to, 0)
+		}
+		return nil
 	case old.kind == farm.Dir && n.kind == farm.Dir:
 		err = a.m.removeDir(to, 0)
 	case n.kind == farm.Dir:
@@ -97,7 +102,7 @@ func (a App) Rename(from, to farm.Path) error {
 	default:
 		err = a.m.remove(to, 0)
 	}
-	if old == n || (err != nil && farm.KindOf(err) != farm.NotFound) {
+	if err != nil && farm.KindOf(err) != farm.NotFound {
 		return err
 	}
 	return a.m.move(from, to, 0)

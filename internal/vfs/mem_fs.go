@@ -158,7 +158,7 @@ func (m *Mem) move(from, to farm.Path, uid uint32) error {
 		return err
 	}
 	n, err := m.detach("rename", from, uid, func(*node) error {
-		if at.children[to.Base()] != nil {
+		if name := m.entry(at, to.Base()); at.children[name] != nil && !m.respells(from, to, at, name) {
 			return memErr("rename", to, farm.Exists, fs.ErrExist)
 		}
 		return nil
@@ -167,6 +167,11 @@ func (m *Mem) move(from, to farm.Path, uid uint32) error {
 		return err
 	}
 	return m.attach("rename", n, to, uid)
+}
+
+// respells tells whether a rename only spells a name anew: to, which at has as name, is from.
+func (m *Mem) respells(from, to farm.Path, at *node, name string) bool {
+	return from != to && name != to.Base() && from.Parent() == to.Parent() && m.entry(at, from.Base()) == name
 }
 
 // Exchange is FS.Exchange.
@@ -181,7 +186,8 @@ func (m *Mem) Exchange(a, b farm.Path) error {
 	if err != nil {
 		return err
 	}
-	na, nb := pa.children[a.Base()], pb.children[b.Base()]
+	nameA, nameB := m.entry(pa, a.Base()), m.entry(pb, b.Base())
+	na, nb := pa.children[nameA], pb.children[nameB]
 	switch {
 	case na == nil:
 		return memErr("exchange", a, farm.NotFound, fs.ErrNotExist)
@@ -190,7 +196,7 @@ func (m *Mem) Exchange(a, b farm.Path) error {
 	case a.Under(b) || b.Under(a):
 		return memErr("exchange", b, farm.Unsupported, fmt.Errorf("with what it holds"))
 	}
-	pa.children[a.Base()], pb.children[b.Base()] = nb, na
+	pa.children[nameA], pb.children[nameB] = nb, na
 	for _, n := range []*node{na, nb} {
 		m.touch(n)
 	}

@@ -51,6 +51,9 @@ func fail(op string, p farm.Path, err error) error {
 	if e := (*farm.Error)(nil); errors.As(err, &e) {
 		return err
 	}
+	if e := (*farm.NameError)(nil); errors.As(err, &e) || refusesName(err) {
+		return refusedName(op, p, err)
+	}
 	kind := farm.Other
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
@@ -85,7 +88,7 @@ func (d *portable) name(p farm.Path) (string, error) {
 		}
 	}
 	if !filepath.IsLocal(filepath.FromSlash(p.String())) {
-		return "", errors.ErrUnsupported // a name that the system reads differently
+		return "", &farm.NameError{} // the system reads it differently
 	}
 	return filepath.FromSlash(p.String()), nil
 }
