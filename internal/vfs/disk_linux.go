@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,8 +32,9 @@ type disk struct {
 	seq     atomic.Uint64             // of named temps
 	maker   atomic.Pointer[[2]uint32] // whose new files in staging are: user, group
 	names   names
-	lock    int    // descriptor of the lock file; -1: not prepared
-	private uint64 // inode of the private area
+	dirents sync.Pool // of *[direntBytes]byte
+	lock    int       // descriptor of the lock file; -1: not prepared
+	private uint64    // inode of the private area
 	folder  farm.FolderID
 	opt     Options
 	xattrs  bool // the file system has extended attributes

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -30,8 +29,6 @@ func (d *disk) Lstat(p farm.Path) (Stat, error) {
 // direntBytes is the buffer for one getdents call: some thousand names.
 const direntBytes = 64 << 10
 
-var direntBuffers = sync.Pool{New: func() any { return new([direntBytes]byte) }}
-
 func (d *disk) ReadDir(p farm.Path) ([]DirEntry, error) {
 	fd, err := d.open(p, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
@@ -44,8 +41,11 @@ func (d *disk) ReadDir(p farm.Path) ([]DirEntry, error) {
 // list reads an open directory to its end.
 func (d *disk) list(fd int, p farm.Path) ([]DirEntry, error) {
 	var list []DirEntry
-	buf := direntBuffers.Get().(*[direntBytes]byte)
-	defer direntBuffers.Put(buf)
+	buf, ok := d.dirents.Get().(*[direntBytes]byte)
+	if !ok {
+		buf = new([direntBytes]byte)
+	}
+	defer d.dirents.Put(buf)
 	for {
 		n, err := unix.Getdents(fd, buf[:])
 		if err == unix.EINTR {
@@ -57,7 +57,7 @@ func (d *disk) list(fd int, p farm.Path) ([]DirEntry, error) {
 		if n == 0 {
 			break
 		}
-		if list, err = d.dirents(fd, p, buf[:n], list); err != nil {
+		if list, err = decodeDirents(fd, p, buf[:n], list); err != nil {
 			return nil, fail("readdir", p, err)
 		}
 	}
@@ -65,8 +65,8 @@ func (d *disk) list(fd int, p farm.Path) ([]DirEntry, error) {
 	return list, nil
 }
 
-// dirents decodes struct linux_dirent64: inode, offset, record length, type, name.
-func (d *disk) dirents(fd int, p farm.Path, buf []byte, list []DirEntry) ([]DirEntry, error) {
+// decodeDirents decodes struct linux_dirent64: inode, offset, record length, type, name.
+func decodeDirents(fd int, p farm.Path, buf []byte, list []DirEntry) ([]DirEntry, error) {
 	const lenAt, typeAt, nameAt = 16, 18, 19
 	for len(buf) > nameAt {
 		size := int(binary.NativeEndian.Uint16(buf[lenAt:]))
