@@ -21,6 +21,7 @@ const (
 	opAttr    op = "attr"    // attributes are set one after the other
 	opParent  op = "parent"  // a directory is writable for a moment
 	opMade    op = "made"    // the path was free and has got what was wanted; written afterwards
+	opMove    op = "move"    // a directory is renamed to the path
 )
 
 // intent is written down before the tree is touched.
@@ -31,6 +32,14 @@ type intent struct {
 	want   farm.Attr
 	expect farm.Attr
 	lost   *lost
+	move   *moveIntent
+}
+
+// moveIntent is what an opMove is about.
+type moveIntent struct {
+	farm.Move
+	ino   uint64 // of the directory
+	syncs int    // since it was done
 }
 
 // name is the place in staging.
@@ -45,6 +54,7 @@ type line struct {
 	Want   *attrRecord `json:"want,omitempty"`
 	Expect *attrRecord `json:"expect,omitempty"`
 	Lost   *lostRecord `json:"lost,omitempty"`
+	Move   *moveRecord `json:"move,omitempty"`
 }
 
 // intents is the log of intents: two files that take turns, so that it can begin anew without a moment of not knowing.
@@ -115,6 +125,9 @@ func (s *intents) begin(in intent) error {
 }
 
 func beginLine(in intent) line {
+	if in.move != nil {
+		return line{Name: in.Name, Op: in.Op, Path: text(in.path.String()), Move: in.move.record()}
+	}
 	want, expect := recordOf(in.want), recordOf(in.expect)
 	return line{Name: in.Name, Op: in.Op, Path: text(in.path.String()), Want: &want, Expect: &expect, Lost: in.lost.record()}
 }
@@ -268,6 +281,22 @@ func (l line) intent() (intent, error) {
 			return in, err
 		}
 	}
-	in.lost, err = l.Lost.lost()
+	if in.lost, err = l.Lost.lost(); err == nil && l.Op == opMove {
+		in.move, err = l.Move.move(in.path)
+	}
 	return in, err
+}
+
+// age counts a sync, and ends the moves that were done long enough before.
+func (s *intents) age() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, e := range s.live {
+		if e.move == nil {
+			continue
+		}
+		if e.move.syncs++; e.move.syncs > moveWindow {
+			delete(s.live, name)
+		}
+	}
 }

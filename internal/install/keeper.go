@@ -67,7 +67,8 @@ type Keeper struct {
 	mu    sync.Mutex
 	shelf shelf // under mu: what waits for the sweep
 
-	finished []farm.Plan // set by Recover
+	finished      []farm.Plan // set by Recover, as is
+	finishedMoves []farm.Move
 
 	telling sync.Mutex
 	told    told // under telling

@@ -120,6 +120,31 @@ func (r *lostRecord) lost() (*lost, error) {
 	return &lost{farm.Stamp{Dot: dot, Time: r.Time}, r.Why, farm.Stamp{Dot: by, Time: r.ByHLC}}, errors.Join(err1, err2)
 }
 
+// moveRecord is a move but for its new name, which is the path of its line.
+type moveRecord struct {
+	From   text          `json:"from"`
+	First  farm.Position `json:"first"`
+	Count  int           `json:"count"`
+	Time   farm.HLC      `json:"time"`
+	Digest string        `json:"digest"`
+	Ino    uint64        `json:"ino"`
+}
+
+func (m *moveIntent) record() *moveRecord {
+	return &moveRecord{From: text(m.From.String()), First: m.First, Count: m.Count, Time: m.Time, Digest: m.Digest.String(), Ino: m.ino}
+}
+
+func (r *moveRecord) move(to farm.Path) (*moveIntent, error) {
+	if r == nil {
+		return nil, farm.Errorf("read intent", to.String(), farm.Corrupt, "a move of nothing")
+	}
+	m := &moveIntent{Move: farm.Move{To: to, First: r.First, Count: r.Count, Time: r.Time}, ino: r.Ino}
+	var errs [2]error
+	m.From, errs[0] = farm.ParsePath(string(r.From))
+	m.Digest, errs[1] = farm.ParseDigest(r.Digest)
+	return m, errors.Join(errs[:]...)
+}
+
 func stampRecord(s farm.Stamp) *lostRecord {
 	if s == (farm.Stamp{}) {
 		return nil

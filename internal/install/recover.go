@@ -33,6 +33,11 @@ func (k *Keeper) Recover() error {
 			live[e.Name] = in
 		}
 	}
+	for name, e := range begun {
+		if e.Op == opMove && !e.verified {
+			live[name] = e
+		}
+	}
 	if k.intents, err = openIntents(k.fs, live); err != nil {
 		return err
 	}
@@ -66,7 +71,12 @@ func (k *Keeper) skipPast(name string) {
 
 // resume ends what left no trace in staging.
 func (k *Keeper) resume(in intent) error {
-	if in.Op != opAttr && in.Op != opParent {
+	switch in.Op {
+	case opMove:
+		k.resumeMove(in)
+		return nil
+	case opAttr, opParent:
+	default:
 		return nil
 	}
 	at, err := k.look(in.path)

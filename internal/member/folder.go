@@ -133,7 +133,8 @@ func (m *Member) openFolder(spec folderSpec, others, joined bool) (_ *folder, er
 	f.runner = replica.NewRunner(replica.RunnerConfig{
 		Folder: spec.id,
 		Machine: replica.Config{Folder: spec.id, Meta: meta, Joined: joined, Cut: cut,
-			Rules: f.rules(), Before: f.before(), Paused: f.note.Paused != nil, Finished: f.keeper.Finished()},
+			Rules: f.rules(), Before: f.before(), Paused: f.note.Paused != nil, Finished: f.keeper.Finished(),
+			FinishedMoves: f.keeper.FinishedMoves()},
 		Log:       logPort{f.index},
 		Watcher:   f,
 		Scanner:   scanPort{f},
@@ -213,8 +214,12 @@ func (f *folder) translate(ctx context.Context) error {
 	for b := range f.watcher.Events() {
 		b.Dirty = slices.DeleteFunc(b.Dirty, f.scanner.Excluded)
 		b.Trees = slices.DeleteFunc(b.Trees, f.scanner.Excluded)
+		n := replica.Noticed{Dirty: b.Dirty, Trees: b.Trees, Rescan: b.Rescan, Barriers: b.Barriers}
+		for _, v := range b.Moves {
+			n.Moves = append(n.Moves, farm.Move{From: v.From, To: v.To})
+		}
 		select {
-		case f.noticed <- replica.Noticed(b):
+		case f.noticed <- n:
 		case <-ctx.Done():
 			return nil
 		}
@@ -288,6 +293,10 @@ func (s scanPort) Walk(ctx context.Context, dir farm.Path, deep bool, log replic
 	return err
 }
 
+func (s scanPort) Moved(ctx context.Context, from, to farm.Path, is farm.Disk, log replica.Log) (farm.Fingerprint, []farm.Path, bool, error) {
+	return s.f.scanner.Moved(ctx, from, to, is, log)
+}
+
 func (s scanPort) Examine(ctx context.Context, p farm.Path, prior farm.Disk) (farm.Observation, error) {
 	return s.f.scanner.Examine(ctx, p, prior)
 }
@@ -325,4 +334,14 @@ func (i installPort) Open(ctx context.Context, p farm.Path, d farm.Digest) (io.R
 	return i.Keeper.Open(ctx, p, d)
 }
 
-func (i installPort) Sync() error { return i.fs.Sync() }
+func (i installPort) Move(ctx context.Context, mv farm.Move, is farm.Disk, children func(farm.Path) (map[string]farm.Disk, error)) farm.Installed {
+	return i.Keeper.Move(ctx, mv, is, children)
+}
+
+func (i installPort) Sync() error {
+	err := i.fs.Sync()
+	if err == nil {
+		i.Keeper.Synced()
+	}
+	return err
+}

@@ -35,6 +35,19 @@ func (t transport) Relay(to []farm.MemberID, c farm.Change) {
 	}
 }
 
+// PushMove implements replica.Transport.
+func (t transport) PushMove(to []farm.MemberID, mv farm.Move) (cannot []farm.MemberID) {
+	for _, id := range to {
+		switch {
+		case !wire.Can(t.m.hub.Protocol(id), wire.CanMove):
+			cannot = append(cannot, id)
+		case t.m.exchanges(t.id, id):
+			t.m.hub.Send(id, wire.Move{Folder: t.id, Move: mv})
+		}
+	}
+	return cannot
+}
+
 // Want implements replica.Transport.
 func (t transport) Want(to farm.MemberID, known farm.Vector, bare bool) {
 	if t.m.exchanges(t.id, to) {
@@ -154,6 +167,8 @@ func (m *Member) Receive(ctx context.Context, from farm.MemberID, msg wire.Messa
 		for _, c := range m.enrich(from, msg) {
 			m.deliver(ctx, from, msg.Folder, replica.Arrived{From: from, Change: c})
 		}
+	case wire.Move:
+		m.deliver(ctx, from, msg.Folder, replica.ArrivedMove{From: from, Move: msg.Move})
 	case wire.Want:
 		m.deliver(ctx, from, msg.Folder, replica.Wanted{From: from, Known: msg.Known, Bare: msg.Bare})
 	case wire.Have:

@@ -58,7 +58,7 @@ type Handler interface {
 	Up(m farm.MemberID, hello wire.Hello)
 	// Down is called when it has ended, with the reason.
 	Down(m farm.MemberID, reason error)
-	// Receive takes a State, Changes, Want or Have. While it blocks, the sender is held back; ctx is done when the
+	// Receive takes a State, Changes, Move, Want or Have. While it blocks, the sender is held back; ctx is done when the
 	// session has ended, and Receive must return then.
 	Receive(ctx context.Context, from farm.MemberID, m wire.Message)
 }

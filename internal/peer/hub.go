@@ -194,7 +194,7 @@ func (h *Hub) live(op string, m farm.MemberID) (*session, error) {
 	return nil, farm.Errorf(op, string(m), farm.Unavailable, "there is no session with it")
 }
 
-// Send queues Changes, a Want or a Have for a member and never blocks. It returns false if there is no session or the
+// Send queues Changes, a Move, a Want or a Have for a member and never blocks. It returns false if there is no session or the
 // queue is full; the message is dropped then, and the receiver finds the gap. The message must not be changed any more.
 // A State goes through SetState.
 func (h *Hub) Send(to farm.MemberID, m wire.Message) bool {

@@ -68,6 +68,8 @@ func items(m wire.Message) (farm.FolderID, []item) {
 		return m.Folder, []item{{other: m, bytes: otherBytes + m.Known.Len()*16}}
 	case wire.Have:
 		return m.Folder, []item{{other: m, bytes: otherBytes + m.Known.Len()*16}}
+	case wire.Move:
+		return m.Folder, []item{{other: m, bytes: otherBytes + len(m.From.String()) + len(m.To.String())}}
 	case wire.Heard:
 		return "", []item{{other: m, bytes: heardBytes(m)}}
 	}
@@ -101,7 +103,7 @@ func (q *queue) push(m wire.Message) bool {
 	for _, it := range list {
 		bytes += it.bytes
 	}
-	_, changes := m.(wire.Changes)
+	changes := isChange(m)
 	if q.closed != nil || changes && q.lags[folder] {
 		return false
 	}
@@ -111,6 +113,15 @@ func (q *queue) push(m wire.Message) bool {
 	}
 	q.add(lane{folder, false}, list, bytes)
 	return true
+}
+
+// isChange tells whether the receiver finds a gap if m is not sent.
+func isChange(m wire.Message) bool {
+	switch m.(type) {
+	case wire.Changes, wire.Move:
+		return true
+	}
+	return false
 }
 
 func (q *queue) add(l lane, list []item, bytes int) {

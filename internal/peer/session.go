@@ -160,6 +160,12 @@ func (s *session) read() error {
 				continue
 			}
 			s.link.hub.cfg.Handler.Receive(s.ctx, s.link.id, m)
+		case wire.Move:
+			if !wire.Can(s.protocol, wire.CanMove) {
+				s.link.badFrame(farm.Errorf("receive", "move", farm.Invalid, "protocol %d has no such message", s.protocol))
+				continue
+			}
+			s.link.hub.cfg.Handler.Receive(s.ctx, s.link.id, m)
 		case wire.State:
 			if m.Member != s.link.id {
 				s.link.badFrame(farm.Errorf("receive", "state.member", farm.Invalid, "it speaks for %s", m.Member))

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"iter"
+	"slices"
 
 	"tandem/internal/farm"
 )
@@ -116,6 +117,7 @@ func (b *batch) commit() {
 	for _, r := range b.put {
 		put = append(put, r)
 	}
+	slices.SortFunc(put, func(a, b farm.Record) int { return a.Path.Compare(b.Path) }) // neighbours share pages
 	drop := make([]farm.Path, 0, len(b.drop))
 	for p := range b.drop {
 		drop = append(drop, p)

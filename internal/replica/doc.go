@@ -37,6 +37,17 @@
 // cover, then Had. Live changes are pushed as they are made. A gap shows in the numbers, or in a heartbeat that claims
 // more than was told, and leads to a Want.
 //
+// # Renamed directories
+//
+// Moved (a hint, from here) and ArrivedMove (from a peer) are dealt with one at a time; see move.go:
+//
+//	Moved ------> waiting --> Compare --> Compared --> written down, pushed
+//	ArrivedMove -> waiting --> Shift ----> Shifted ---> written down
+//	                  |           |           |
+//	                  +-----------+-----------+-------> abandoned: looked at, or asked for, change by change
+//
+// What else comes for their two trees meanwhile waits behind them.
+//
 // # Concurrency
 //
 // Machine belongs to Runner.Run's goroutine and reads no clock. Workers examine and install; per path at most one of

@@ -30,6 +30,8 @@ func (r *Runner) execute(ctx context.Context, effects []Effect) error {
 			looks = r.gather(looks, e)
 		case Install:
 			plans = r.collect(plans, e.Plan)
+		case Compare, Shift, PushMove, RelayMove:
+			r.move(ctx, e)
 		case Twins:
 			r.looks.add(func(ctx context.Context) { r.twins(ctx, e) })
 		case Walk:
@@ -72,6 +74,33 @@ func (r *Runner) execute(ctx context.Context, effects []Effect) error {
 	r.lookAt(looks)
 	r.makeAll(plans)
 	return nil
+}
+
+// move executes what is about a directory that was renamed.
+func (r *Runner) move(ctx context.Context, e Effect) {
+	switch e := e.(type) {
+	case Compare:
+		r.looks.add(func(ctx context.Context) {
+			in := Compared{From: e.From, To: e.To}
+			in.Stat, in.New, in.Same, in.Err = r.cfg.Scanner.Moved(ctx, e.From, e.To, e.Is, r.cfg.Log)
+			r.inbox.put(in)
+		})
+	case Shift:
+		r.writes.add(func(ctx context.Context) {
+			done := r.cfg.Installer.Move(ctx, e.Move, e.Is, r.cfg.Log.Children)
+			r.inbox.put(Shifted{Move: e.Move, Outcome: done.Outcome, Stat: done.Stat, Err: done.Err})
+		})
+	case PushMove:
+		if cannot := r.cfg.Transport.PushMove(r.cfg.Transport.Linked(), e.Move); len(cannot) > 0 {
+			for _, k := range e.Changes {
+				r.cfg.Transport.Relay(cannot, farm.Change{Entry: k, Sent: e.Move.Sent})
+			}
+		}
+		r.budget.raise(r.cfg.Sink, farm.Event{ID: farm.EventFileSent, Severity: farm.Info, Folder: r.cfg.Folder,
+			Subject: e.Move.To.String(), Message: "sent as renamed from " + e.Move.From.String(), Fields: map[string]string{"type": farm.Dir.String()}})
+	case RelayMove:
+		r.cfg.Transport.PushMove(e.To, e.Move)
+	}
 }
 
 // twins has the other names of a file looked at.

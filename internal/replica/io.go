@@ -40,6 +40,9 @@ type (
 	// Tree asks to look at a directory and all below it, because what happened there was not told one by one.
 	Tree struct{ Dir farm.Path }
 
+	// Moved says that a directory, it seems, has got another name, with all that is in it. A hint.
+	Moved struct{ From, To farm.Path }
+
 	// Rescan says that notifications were lost.
 	Rescan struct{}
 
@@ -66,6 +69,23 @@ type (
 	// Installed answers Install.
 	Installed struct{ farm.Installed }
 
+	// Compared answers Compare.
+	Compared struct {
+		From, To farm.Path
+		Same     bool // what is at To is what the index has at From, and perhaps more
+		Stat     farm.Fingerprint
+		New      []farm.Path // what is there besides
+		Err      error
+	}
+
+	// Shifted answers Shift. Unless the outcome is Done, nothing has changed.
+	Shifted struct {
+		Move    farm.Move
+		Outcome farm.Outcome
+		Stat    farm.Fingerprint
+		Err     error
+	}
+
 	// Synced answers Sync.
 	Synced struct {
 		Upto farm.Vector
@@ -76,6 +96,12 @@ type (
 	Arrived struct {
 		From   farm.MemberID
 		Change farm.Change
+	}
+
+	// ArrivedMove is the rename of a directory from a peer.
+	ArrivedMove struct {
+		From farm.MemberID
+		Move farm.Move
 	}
 
 	// Had says that a peer has sent all that it knew beyond what was asked for: now Known includes Upto.
@@ -124,28 +150,32 @@ type (
 	Tick struct{ Full bool }
 )
 
-func (Start) input()     {}
-func (Holders) input()   {}
-func (Dirty) input()     {}
-func (Tree) input()      {}
-func (Rescan) input()    {}
-func (Audit) input()     {}
-func (Barrier) input()   {}
-func (Observed) input()  {}
-func (Walked) input()    {}
-func (Installed) input() {}
-func (Synced) input()    {}
-func (Arrived) input()   {}
-func (Had) input()       {}
-func (Wanted) input()    {}
-func (PeerUp) input()    {}
-func (PeerDown) input()  {}
-func (PeerState) input() {}
-func (Relayed) input()   {}
-func (Expire) input()    {}
-func (Choose) input()    {}
-func (Chosen) input()    {}
-func (Tick) input()      {}
+func (Start) input()       {}
+func (Holders) input()     {}
+func (Dirty) input()       {}
+func (Tree) input()        {}
+func (Moved) input()       {}
+func (Compared) input()    {}
+func (Shifted) input()     {}
+func (ArrivedMove) input() {}
+func (Rescan) input()      {}
+func (Audit) input()       {}
+func (Barrier) input()     {}
+func (Observed) input()    {}
+func (Walked) input()      {}
+func (Installed) input()   {}
+func (Synced) input()      {}
+func (Arrived) input()     {}
+func (Had) input()         {}
+func (Wanted) input()      {}
+func (PeerUp) input()      {}
+func (PeerDown) input()    {}
+func (PeerState) input()   {}
+func (Relayed) input()     {}
+func (Expire) input()      {}
+func (Choose) input()      {}
+func (Chosen) input()      {}
+func (Tick) input()        {}
 
 // Effect is what is to be done. Effects are executed in their order where it matters to a peer (Push, Want), otherwise
 // in any; each that has an answer gets it, however long it takes.
@@ -171,6 +201,31 @@ type (
 	Twins struct {
 		Path farm.Path
 		Was  farm.Disk
+	}
+
+	// Compare compares the directory To on disk, and all in it, with what the index has at From, which must be gone. Is: what
+	// From was. Answer: Compared.
+	Compare struct {
+		From, To farm.Path
+		Is       farm.Disk
+	}
+
+	// Shift renames a directory on disk, if it is as the index says. Answer: Shifted.
+	Shift struct {
+		Move farm.Move
+		Is   farm.Disk
+	}
+
+	// PushMove sends a move of ours to all linked holders; to those that can't take it, the changes that it stands for.
+	PushMove struct {
+		Move    farm.Move
+		Changes []farm.Entry
+	}
+
+	// RelayMove passes a move of another's on. Who can't take it will ask.
+	RelayMove struct {
+		To   []farm.MemberID
+		Move farm.Move
 	}
 
 	// Install brings a path from one state to another. Answer: Installed.
@@ -222,6 +277,10 @@ func (Examine) effect()     {}
 func (Walk) effect()        {}
 func (Twins) effect()       {}
 func (Install) effect()     {}
+func (Compare) effect()     {}
+func (Shift) effect()       {}
+func (PushMove) effect()    {}
+func (RelayMove) effect()   {}
 func (Push) effect()        {}
 func (Relay) effect()       {}
 func (Want) effect()        {}

@@ -43,6 +43,13 @@ type Machine struct {
 	scanning bool
 	rescan   bool // another scan is due when this one ends
 
+	moving        *moving     // see move.go; nil: none
+	queued        []Input     // what waits for its end
+	queuedOwn     bool        // ... some of it from this disk
+	fences        []farm.Move // the moves among it
+	minMoved      int
+	finishedMoves []farm.Move // see Config; until the start
+
 	work     map[farm.Path]*work
 	below    map[farm.Path]int         // number of works among a directory's direct children
 	awaiting map[farm.Path][]farm.Path // paths that wait for their parent
@@ -81,6 +88,7 @@ type peer struct {
 	linked     bool
 	met        bool // has been asked since our start
 	state      farm.FolderState
+	missed     bool            // a move of its was not taken in: its answer, which is on its way, leaves that out
 	refused    bool            // a change of its was not taken in since it was asked
 	links      []farm.MemberID // with whom it has sessions; nil: it does not say
 	asked      time.Time       // when the open Want was sent; zero: none
@@ -99,6 +107,9 @@ type Config struct {
 
 	// Finished are plans of an earlier life that are known to have changed the disk, and whose end may not be in the index.
 	Finished []farm.Plan
+	// FinishedMoves are moves of which the same is known.
+	FinishedMoves []farm.Move
+	MinMoved      int // entries from which on a rename is one step; 0: a sensible number
 
 	Rules  Rules
 	Before func(farm.Path) bool // what was excluded in the life before; nil: the same as now
@@ -112,7 +123,7 @@ func New(cfg Config, db Catalogue) *Machine {
 		folder: cfg.Folder, db: db, meta: cfg.Meta, skip: rules.Excluded, joined: cfg.Joined,
 		seeding: cfg.Meta.Seed.Mode == farm.SeedEmpty || cfg.Meta.Seed.Mode == farm.SeedFull,
 		rules:   rules, before: cfg.Before, paused: cfg.Paused, cut: cfg.Cut,
-		finished: cfg.Finished,
+		finished: cfg.Finished, finishedMoves: cfg.FinishedMoves, minMoved: cfg.MinMoved,
 		work:     map[farm.Path]*work{},
 		below:    map[farm.Path]int{},
 		awaiting: map[farm.Path][]farm.Path{},
@@ -126,6 +137,9 @@ func New(cfg Config, db Catalogue) *Machine {
 		nameless: map[farm.Path]nameless{},
 		unkept:   map[string]bool{},
 	}
+	if m.minMoved == 0 {
+		m.minMoved = minMoved
+	}
 	m.first = farm.Position{Actor: cfg.Meta.Actor, Seq: cfg.Meta.Seq}
 	m.clock.Observe(cfg.Meta.Clock)
 	return m
@@ -134,6 +148,13 @@ func New(cfg Config, db Catalogue) *Machine {
 // Step takes one input at a time and returns what is to be done about it.
 func (m *Machine) Step(now time.Time, in Input) []Effect {
 	m.now, m.out = now, nil
+	m.admit(in)
+	m.goOn()
+	return m.out
+}
+
+// handle decides on an input.
+func (m *Machine) handle(in Input) {
 	switch in := in.(type) {
 	case Start:
 		m.start()
@@ -195,8 +216,25 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 		m.chosen(in.Paths)
 	case Tick:
 		m.tick(in.Full)
+	default:
+		m.handleMove(in)
 	}
-	return m.out
+}
+
+// handleMove decides on an input about a directory that was renamed.
+func (m *Machine) handleMove(in Input) {
+	switch in := in.(type) {
+	case Moved:
+		m.moved(in)
+	case Compared:
+		m.compared(in)
+	case ArrivedMove:
+		if !m.paused {
+			m.arrivedMove(in)
+		}
+	case Shifted:
+		m.shifted(in)
+	}
 }
 
 func (m *Machine) emit(e Effect) { m.out = append(m.out, e) }
@@ -205,7 +243,13 @@ func (m *Machine) emit(e Effect) { m.out = append(m.out, e) }
 func (m *Machine) Actor() farm.Actor { return m.meta.Actor }
 
 // Waiting is the number of paths that are not as they should be, or that are being looked at.
-func (m *Machine) Waiting() int { return len(m.work) }
+func (m *Machine) Waiting() int {
+	n := len(m.work) + len(m.queued)
+	if m.moving != nil {
+		n++
+	}
+	return n
+}
 
 // Flying is the number of paths for which an answer is outstanding.
 func (m *Machine) Flying() int { return m.flying }
@@ -215,7 +259,7 @@ func (m *Machine) Inline() int { return m.inline }
 
 // Idle tells whether nothing waits for time to pass, but for what is done every few minutes.
 func (m *Machine) Idle() bool {
-	if len(m.retries) > 0 || m.meta.Seed.Mode != farm.NotSeeding || m.syncing || !m.meta.Durable.CoversAll(m.applied()) {
+	if len(m.retries) > 0 || m.moving != nil || m.meta.Seed.Mode != farm.NotSeeding || m.syncing || !m.meta.Durable.CoversAll(m.applied()) {
 		return false
 	}
 	for _, p := range m.peers {
@@ -236,13 +280,14 @@ func (m *Machine) Seeding() bool { return m.seeding }
 func (m *Machine) State() farm.FolderState {
 	return farm.FolderState{
 		Actor: m.meta.Actor, Known: m.meta.Known, Applied: m.applied(), Durable: m.meta.Durable,
-		Waiting: int64(len(m.work)), Paused: m.paused, Braked: m.braked, Seeding: m.meta.Seed.Mode,
+		Waiting: int64(m.Waiting()), Paused: m.paused, Braked: m.braked, Seeding: m.meta.Seed.Mode,
 	}
 }
 
 // start restores what a crash left half done: paths whose disk is behind what is known.
 func (m *Machine) start() {
 	m.finish()
+	m.finishMoves()
 	m.began = m.now
 	for r := range m.db.Under(farm.Path{}) {
 		if m.skip(r.Path) {

@@ -35,6 +35,7 @@ type Watcher interface {
 type Noticed struct {
 	Dirty    []farm.Path
 	Trees    []farm.Path // directories below which anything may have happened
+	Moves    []farm.Move // directories that were renamed, it seems: From and To alone
 	Rescan   bool        // some were lost
 	Barriers []uint64
 }
@@ -47,6 +48,9 @@ type Scanner interface {
 	ExamineAll(ctx context.Context, looks []Examine, answer func(Observed), putOff func(Examine))
 	// Walk reports each path in dir, or (deep) anywhere below it, whose state differs from the log.
 	Walk(ctx context.Context, dir farm.Path, deep bool, log Log, report func(farm.Path) error) error
+	// Moved tells whether the directory at to holds all that the log has at from, which was is and is gone; what it holds
+	// besides is listed.
+	Moved(ctx context.Context, from, to farm.Path, is farm.Disk, log Log) (stat farm.Fingerprint, besides []farm.Path, same bool, err error)
 }
 
 // Installer changes the disk.
@@ -56,6 +60,9 @@ type Installer interface {
 	Together(farm.Plan) bool
 	// InstallAll is Install of each of them.
 	InstallAll(ctx context.Context, plans []farm.Plan, src func(farm.Path) Source) []farm.Installed
+	// Move renames the directory of a move, which is is, if all in it is as children says and nothing else is. Unless the
+	// outcome is Done, nothing has changed.
+	Move(ctx context.Context, mv farm.Move, is farm.Disk, children func(dir farm.Path) (map[string]farm.Disk, error)) farm.Installed
 	// Open opens content by digest; path is where it should be. The reader fails at its end if it was not that content.
 	Open(ctx context.Context, path farm.Path, d farm.Digest) (io.ReadCloser, int64, error)
 	// Sweep lets go of what was kept aside. Called about once a second.
@@ -78,6 +85,8 @@ type Transport interface {
 	Room(ctx context.Context)
 	// Relay is Push to some holders, of a change that somebody else has made.
 	Relay(to []farm.MemberID, c farm.Change)
+	// PushMove sends a move to some holders and returns those that do not understand it.
+	PushMove(to []farm.MemberID, mv farm.Move) (cannot []farm.MemberID)
 	Want(to farm.MemberID, known farm.Vector, bare bool)
 	// CatchUp begins an answer to a Want: all that is pushed from now on reaches the peer, until Behind says that it does
 	// not. What of an earlier answer waits to be sent is dropped.

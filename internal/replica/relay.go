@@ -19,16 +19,19 @@ func (m *Machine) relay(from farm.MemberID, c farm.Change) {
 	if c.Sent.IsZero() || m.early[dot.Actor][dot.Seq] { // an answer to a question of ours, or passed on already
 		return
 	}
-	origin := dot.Actor.Member
-	var to []farm.MemberID
+	if to := m.lacking(from, dot); to != nil {
+		m.emit(Relay{To: to, Change: c})
+	}
+}
+
+// lacking lists the peers that hear of the change at dot by this member first, which has it from another.
+func (m *Machine) lacking(from farm.MemberID, dot farm.Position) (to []farm.MemberID) {
 	for _, id := range sortedPeers(m.peers) {
-		if p := m.peers[id]; p.linked && m.mayLack(id, p, from, origin) && !p.state.Known.Covers(dot) {
+		if p := m.peers[id]; p.linked && m.mayLack(id, p, from, dot.Actor.Member) && !p.state.Known.Covers(dot) {
 			to = append(to, id)
 		}
 	}
-	if to != nil {
-		m.emit(Relay{To: to, Change: c})
-	}
+	return to
 }
 
 // mayLack tells whether a peer hears of a change of origin's, which came here from another, by this member first.

@@ -101,6 +101,10 @@ func (m *Machine) absorb(a farm.Actor) {
 func (m *Machine) had(in Had) {
 	p := m.peer(in.From)
 	p.asked = zeroTime
+	if p.missed {
+		m.askFor(in.From, p, true)
+		return
+	}
 	if p.refused {
 		p.refused, p.asked = false, m.now // not all was taken in: ask again in a while
 		return
@@ -153,6 +157,11 @@ func (m *Machine) haveSource(before, now farm.Vector) {
 }
 
 func (m *Machine) ask(id farm.MemberID, p *peer) {
+	m.askFor(id, p, m.meta.Seed.Mode == farm.SeedFull)
+}
+
+// askFor asks a peer for all that it knows and we do not; bare: without content.
+func (m *Machine) askFor(id farm.MemberID, p *peer, bare bool) {
 	if m.paused {
 		return
 	}
@@ -160,8 +169,8 @@ func (m *Machine) ask(id farm.MemberID, p *peer) {
 	if !p.met { // what it knows of our own feed shows whether our index was set back
 		p.met, known = true, m.sure(known)
 	}
-	p.asked, p.aheadSince = m.now, zeroTime
-	m.emit(Want{To: id, Known: known, Bare: m.meta.Seed.Mode == farm.SeedFull})
+	p.asked, p.aheadSince, p.missed = m.now, zeroTime, false
+	m.emit(Want{To: id, Known: known, Bare: bare})
 }
 
 func (m *Machine) peerState(id farm.MemberID, s farm.FolderState) {
@@ -187,7 +196,7 @@ func (m *Machine) peerState(id farm.MemberID, s farm.FolderState) {
 func (m *Machine) askThoseAhead(full bool) {
 	for _, id := range sortedPeers(m.peers) {
 		p := m.peers[id]
-		if full && !p.aheadSince.IsZero() {
+		if (full || m.moving != nil) && !p.aheadSince.IsZero() {
 			p.aheadSince = m.now
 		}
 		if !p.linked || p.aheadSince.IsZero() || m.now.Sub(p.aheadSince) < askAfter {

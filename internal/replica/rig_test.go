@@ -43,12 +43,15 @@ type node struct {
 	jobs      []func()
 	held      bool        // answers of workers wait
 	out       []farm.Plan // installations that have no answer yet
+	shift     *replica.Shift
 	ended     []farm.Plan // those that a crash came after
+	moved     []farm.Move // ...
 	fails     map[farm.Path]int
 	torn      map[farm.Path]farm.Attr // what a power cut left; nil: there was none
 	full      bool                    // its disk
 	folds     bool                    // its disk takes names that differ in case alone for one
 	badSync   bool
+	old       bool // it does not understand moves
 	rules     rules
 	was       func(farm.Path) bool // what was excluded in the life before
 	told      farm.FolderState
@@ -122,16 +125,16 @@ func (g *rig) add(id farm.MemberID) *node {
 }
 
 func (n *node) start(seeding bool) {
-	n.jobs, n.out = nil, nil
+	n.jobs, n.out, n.shift = nil, nil, nil
 	if seeding {
 		n.cat.meta.Seed = farm.Seed{Mode: farm.SeedEmpty, Since: n.rig.now.UnixNano() + 1}
 		if len(n.disk) > 0 {
 			n.cat.meta.Seed.Mode = farm.SeedFull
 		}
 	}
-	n.machine = replica.New(replica.Config{Folder: "shop", Meta: n.cat.meta, Cut: n.cutAt(), Joined: seeding && !n.rig.together, Finished: n.ended,
+	n.machine = replica.New(replica.Config{Folder: "shop", Meta: n.cat.meta, Cut: n.cutAt(), Joined: seeding && !n.rig.together, Finished: n.ended, FinishedMoves: n.moved, MinMoved: 3,
 		Rules: n.ruled(), Before: n.was, Paused: n.rules.paused}, &n.cat)
-	n.ended, n.was = nil, nil
+	n.ended, n.moved, n.was = nil, nil, nil
 	n.step(replica.Start{})
 	for _, o := range n.rig.nodes {
 		n.rig.link(n, o)
@@ -220,6 +223,8 @@ func (n *node) execute(e replica.Effect) {
 			n.logf("relay %s to %s", describe(e.Change.Entry.Path, e.Change.Entry.Attr), to)
 			n.rig.send(n.id, to, replica.Arrived{From: n.id, Change: e.Change})
 		}
+	case replica.Compare, replica.Shift, replica.PushMove, replica.RelayMove:
+		n.move(e)
 	case replica.Want:
 		bare := ""
 		if e.Bare {
@@ -265,6 +270,9 @@ func (n *node) crash() {
 		if n.install(plan).Outcome == farm.Done {
 			n.ended = append(n.ended, plan)
 		}
+	}
+	if n.shift != nil && n.renameDir(n.shift.Move) == farm.Done {
+		n.moved = append(n.moved, n.shift.Move)
 	}
 	n.machine = nil
 }

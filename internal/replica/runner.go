@@ -231,6 +231,9 @@ func (r *Runner) notice(ctx context.Context) {
 			if len(n.Dirty) > 0 {
 				r.tell(ctx, Dirty{Paths: n.Dirty})
 			}
+			for _, v := range n.Moves {
+				r.tell(ctx, Moved{v.From, v.To})
+			}
 			for _, dir := range n.Trees {
 				r.tell(ctx, Tree{dir})
 			}

@@ -204,6 +204,20 @@ func (w *world) Open(_ context.Context, p farm.Path, d farm.Digest) (io.ReadClos
 
 func (w *world) Sweep(context.Context) {}
 
+func (w *world) Move(_ context.Context, mv farm.Move, _ farm.Disk, _ func(farm.Path) (map[string]farm.Disk, error)) farm.Installed {
+	w.tell("rename %s", mv.To)
+	return farm.Installed{}
+}
+
+func (w *world) Moved(context.Context, farm.Path, farm.Path, farm.Disk, replica.Log) (farm.Fingerprint, []farm.Path, bool, error) {
+	return farm.Fingerprint{}, nil, false, nil
+}
+
+func (w *world) PushMove(to []farm.MemberID, mv farm.Move) []farm.MemberID {
+	w.tell("move %s", mv.To)
+	return to
+}
+
 // The transport.
 
 func (w *world) Room(context.Context)                         {}

@@ -75,6 +75,8 @@ func playFile(t *testing.T, script []byte) []byte {
 //	powercut N               a member dies, index and disk are as they were remembered, and its next life is another actor's
 //	write N PATH CONTENT | ln N PATH TARGET | mkdir N PATH | rm N PATH | chmod N PATH MODE | mv N FROM TO
 //	                         an application works; the machine is notified
+//	mvdir N FROM TO          an application renames a directory; the machine is notified of that
+//	old N                    a member that is told of a renamed directory change by change
 //	unseen COMMAND           the same, and the notification does not come
 //	rescan N | barrier N ID  notifications were lost | where does the feed stand?
 //	hold N | release N       answers of workers wait | come
@@ -129,6 +131,11 @@ func (g *rig) command(f []string) error {
 		}
 		n := g.node(f[1])
 		n.step(replica.Dirty{Paths: paths})
+		n.work()
+	case "mvdir":
+		n, from, to := g.node(f[1]), farm.MustPath(f[2]), farm.MustPath(f[3])
+		n.takeTo(from, to)
+		n.step(replica.Moved{From: from, To: to})
 		n.work()
 	case "deliver":
 		g.deliver()
@@ -215,6 +222,8 @@ func (g *rig) oneNode(f []string) error {
 		return err
 	case "tear":
 		n.tear(farm.MustPath(f[2]), f[3:])
+	case "old":
+		n.old = true
 	case "full", "room":
 		n.full = f[0] == "full"
 	case "dirty":

@@ -64,6 +64,7 @@ func (m *Machine) open(p farm.Path) *work {
 func (m *Machine) close(p farm.Path, w *work) {
 	delete(m.work, p)
 	delete(m.retries, p)
+	m.unblock(p)
 	m.unhold(w)
 	if w.full {
 		m.retries[p] = m.now.Add(min(maxRetry<<min(m.kept[p]-1, 16), maxKept))

@@ -90,6 +90,15 @@ func (n *node) notice(ps ...farm.Path) {
 	n.later(0, 3*time.Millisecond, func() { n.step(replica.Dirty{Paths: ps}) })
 }
 
+// noticeMove tells of a directory that was renamed, as a watcher that knows both names does, or one that does not.
+func (n *node) noticeMove(from, to farm.Path) {
+	if !n.up || n.deaf || n.f.chance(30) {
+		n.notice(from, to)
+		return
+	}
+	n.later(0, 3*time.Millisecond, func() { n.step(replica.Moved{From: from, To: to}) })
+}
+
 // seen is the value at p that an application sees: a file's content or a symlink's text; "" if it is neither.
 func (n *node) seen(p farm.Path) string {
 	if b, err := n.mem.App().ReadFile(p); err == nil {
@@ -290,12 +299,8 @@ func (n *node) rename(from, to farm.Path) {
 	if from == to || to.Under(from) || n.writer != nil {
 		return
 	}
-	moved := map[farm.Path]string{}
-	for _, q := range n.below(from) {
-		if v := n.seen(q); v != "" {
-			moved[q] = v
-		}
-	}
+	st, err := n.mem.Lstat(from)
+	moved := n.values(from)
 	before := n.seen(to)
 	if n.mem.App().Rename(from, to) != nil {
 		return
@@ -304,11 +309,31 @@ func (n *node) rename(from, to farm.Path) {
 	if before != "" {
 		n.f.oracle.replaced(n, to, before)
 	}
+	n.wentAlong(moved, from, to)
+	if err == nil && st.Type == farm.Dir {
+		n.noticeMove(from, to)
+		return
+	}
+	n.notice(from, to)
+}
+
+// values are those that an application sees at p and below.
+func (n *node) values(p farm.Path) map[farm.Path]string {
+	all := map[farm.Path]string{}
+	for _, q := range n.below(p) {
+		if v := n.seen(q); v != "" {
+			all[q] = v
+		}
+	}
+	return all
+}
+
+// wentAlong says that values have other names now.
+func (n *node) wentAlong(moved map[farm.Path]string, from, to farm.Path) {
 	for q, v := range moved {
 		n.f.oracle.replaced(n, q, v)
 		n.f.oracle.wrote(n, rebase(q, from, to), v)
 	}
-	n.notice(from, to)
 }
 
 func rebase(q, from, to farm.Path) farm.Path {

@@ -94,7 +94,8 @@ func (n *node) start(clean bool) {
 	if n.seeding {
 		meta.Seed = n.newSeed()
 	}
-	n.machine = replica.New(replica.Config{Folder: "sim", Meta: meta, Cut: cut, Finished: n.keeper.Finished(), Joined: n.seeding}, n.cat)
+	n.machine = replica.New(replica.Config{Folder: "sim", Meta: meta, Cut: cut, Finished: n.keeper.Finished(),
+		FinishedMoves: n.keeper.FinishedMoves(), MinMoved: 2, Joined: n.seeding}, n.cat)
 	n.seeding = false
 	n.cat.meta, n.unclean = meta, false
 	n.f.logf("%s starts, epoch %d", n.id, meta.Actor.Epoch)
@@ -262,6 +263,8 @@ func (n *node) execute(e replica.Effect) {
 				n.later(10*us, ms, func() { n.step(replica.Installed{Installed: done}) })
 			}
 		})
+	case replica.Compare, replica.Shift, replica.PushMove, replica.RelayMove:
+		n.moveDir(e)
 	case replica.Twins:
 		n.later(10*us, ms, func() {
 			var names []farm.Path
@@ -304,6 +307,7 @@ func (n *node) execute(e replica.Effect) {
 			}
 			if err == nil {
 				n.cat.sync()
+				n.keeper.Synced()
 				n.f.oracle.synced(n)
 			}
 			n.step(replica.Synced{Upto: e.Upto, Err: err})

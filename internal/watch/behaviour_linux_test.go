@@ -322,3 +322,25 @@ func TestNoise(t *testing.T) {
 		t.Errorf("%+v, dirty %v", s, r.Dirty)
 	}
 }
+
+// TestRenamedDirectory: a directory that is renamed within the folder is reported with both names; one that comes or goes is
+// not, and neither is a file.
+func TestRenamedDirectory(t *testing.T) {
+	for _, mode := range []watch.Mode{watch.Fanotify, watch.Inotify} {
+		t.Run(string(mode), func(t *testing.T) {
+			if mode == watch.Fanotify {
+				needFanotify(t)
+			}
+			r := watchtest.New(t, mode, watch.Options{}, nil)
+			shell(r, "mkdir -p d/e a; echo x > d/e/f; echo x > g")
+			r.Settle()
+			r.Forget()
+			shell(r, "mv d/e a/n; mv g h; mv a/n ../outside; mv ../outside/n back; echo y > back/f; mv back d/e")
+			r.Settle()
+			if len(r.Moves) != 2 || r.Moves["d/e"] != "a/n" || r.Moves["back"] != "d/e" {
+				t.Errorf("moves %v", r.Moves)
+			}
+			r.Want("g", "h", "back/f")
+		})
+	}
+}

@@ -14,8 +14,10 @@ import (
 	"tandem/internal/farm"
 )
 
-const fanotifyMask = unix.FAN_CLOSE_WRITE | unix.FAN_CREATE | unix.FAN_DELETE | unix.FAN_MOVED_FROM | unix.FAN_MOVED_TO |
-	unix.FAN_ATTRIB | unix.FAN_MODIFY | unix.FAN_ONDIR
+const (
+	fanotifyMask = unix.FAN_CLOSE_WRITE | unix.FAN_CREATE | unix.FAN_DELETE | unix.FAN_ATTRIB | unix.FAN_MODIFY | unix.FAN_ONDIR
+	fanotifyMove = unix.FAN_MOVED_FROM | unix.FAN_MOVED_TO // where FAN_RENAME is not to be had, which says both at once
+)
 
 // fanotify has one mark for the whole file system of the folder. Each notification names a directory by its handle,
 // and a name in it. There is no limit of watches and no race with new directories; the price is that everything on the
@@ -66,7 +68,10 @@ func (f *fanotify) start(w *Watcher) error {
 	}
 	var failed error
 	err = raw.Control(func(fd uintptr) {
-		failed = unix.FanotifyMark(int(fd), flags, fanotifyMask, int(f.root.Fd()), "")
+		failed = unix.FanotifyMark(int(fd), flags, fanotifyMask|unix.FAN_RENAME, int(f.root.Fd()), "")
+		if errors.Is(failed, unix.EINVAL) { // before Linux 5.17
+			failed = unix.FanotifyMark(int(fd), flags, fanotifyMask|fanotifyMove, int(f.root.Fd()), "")
+		}
 	})
 	if err := errors.Join(err, failed); err != nil {
 		return fmt.Errorf("fanotify_mark: %w", err)
@@ -118,6 +123,48 @@ func (f *fanotify) step() error {
 
 // handle reports what one notification is about; false if it is of no concern.
 func (f *fanotify) handle(ev fanEvent, now time.Time) bool {
+	if ev.mask&unix.FAN_RENAME != 0 {
+		return f.renamed(ev, now)
+	}
+	return f.one(ev, now)
+}
+
+// renamed reports a rename: of a directory in the folder as such, of anything else as what happened to the two names.
+func (f *fanotify) renamed(ev fanEvent, now time.Time) bool {
+	from, to := ev, ev
+	from.mask = ev.mask&^unix.FAN_RENAME | unix.FAN_MOVED_FROM
+	to.mask = ev.mask&^unix.FAN_RENAME | unix.FAN_MOVED_TO
+	to.dir, to.name = ev.newDir, ev.newName
+	if ev.mask&unix.FAN_ONDIR != 0 && ev.pid != f.pid {
+		was, is := f.pathOf(from), f.pathOf(to)
+		if !was.IsRoot() && !is.IsRoot() {
+			f.dirs.empty()
+			f.g.moved(was, is)
+			return true
+		}
+	}
+	left := f.one(from, now)
+	return f.one(to, now) || left
+}
+
+// pathOf is the path that a notification names; the root if it is none that concerns anybody.
+func (f *fanotify) pathOf(ev fanEvent) farm.Path {
+	if len(ev.dir) == 0 {
+		return farm.Path{}
+	}
+	at, err := f.dirs.resolve(ev.dir)
+	if err != nil || at.kind != inside {
+		return farm.Path{}
+	}
+	p, ok := childOf(at.path, ev.name)
+	if !ok || p.Private() {
+		return farm.Path{}
+	}
+	return p
+}
+
+// one reports what happened to one name.
+func (f *fanotify) one(ev fanEvent, now time.Time) bool {
 	if ev.mask&unix.FAN_Q_OVERFLOW != 0 {
 		f.dirs.empty() // a lost notification may have been that of a moved directory
 		f.g.lost("the system's queue overflowed")

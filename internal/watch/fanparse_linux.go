@@ -26,6 +26,9 @@ type fanEvent struct {
 	pid  int32
 	dir  []byte // struct file_handle of the directory; nil if the notification has none
 	name []byte // of the entry in it; "." or nil for the directory itself
+
+	// Of a rename (Linux 5.17) dir and name are the old ones, these the new.
+	newDir, newName []byte
 }
 
 // nextFanEvent takes the first notification off buf.
@@ -48,14 +51,26 @@ func nextFanEvent(buf []byte) (ev fanEvent, rest []byte, err error) {
 		}
 		kind, body := info[0], info[fanInfoBytes:n]
 		info = info[n:]
-		if ev.dir != nil || kind != unix.FAN_EVENT_INFO_TYPE_DFID_NAME && kind != unix.FAN_EVENT_INFO_TYPE_DFID {
-			continue
+		switch {
+		case kind == unix.FAN_EVENT_INFO_TYPE_NEW_DFID_NAME && ev.newDir == nil:
+			ev.newDir, ev.newName, err = parseDirInfo(body)
+		case ev.dir == nil && namesDir(kind):
+			ev.dir, ev.name, err = parseDirInfo(body)
 		}
-		if ev.dir, ev.name, err = parseDirInfo(body); err != nil {
+		if err != nil {
 			return ev, nil, err
 		}
 	}
 	return ev, rest, nil
+}
+
+// namesDir tells whether a record of that kind is of a directory, with or without a name in it.
+func namesDir(kind byte) bool {
+	switch kind {
+	case unix.FAN_EVENT_INFO_TYPE_DFID_NAME, unix.FAN_EVENT_INFO_TYPE_DFID, unix.FAN_EVENT_INFO_TYPE_OLD_DFID_NAME:
+		return true
+	}
+	return false
 }
 
 // parseDirInfo splits the body of a directory's record into its handle and the name.

@@ -93,6 +93,17 @@ func (g *gather) tree(p farm.Path) {
 	g.signal()
 }
 
+// moved reports that a directory was renamed.
+func (g *gather) moved(from, to farm.Path) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.room() {
+		return
+	}
+	g.ready.Moves = append(g.ready.Moves, Move{from, to})
+	g.signal()
+}
+
 // modified reports a path when it has been quiet, unless changed comes first.
 func (g *gather) modified(p farm.Path, now time.Time) {
 	g.mu.Lock()
@@ -172,14 +183,14 @@ func (g *gather) add(p farm.Path) {
 // room makes sure that one more path can be held. If not, all paths become a rescan, and there is no need to hold the
 // one at hand: false. The caller holds mu.
 func (g *gather) room() bool {
-	if len(g.dirty)+len(g.trees)+len(g.writing)+g.offered < g.max {
+	if len(g.dirty)+len(g.trees)+len(g.ready.Moves)+len(g.writing)+g.offered < g.max {
 		return true
 	}
 	g.losses++
 	g.why = "too many paths are waiting to be looked at"
 	g.dirty, g.trees, g.writing = emptied(g.dirty), emptied(g.trees), emptied(g.writing)
 	g.due = nil
-	g.ready.Dirty, g.ready.Trees, g.ready.Rescan = nil, nil, true
+	g.ready.Dirty, g.ready.Trees, g.ready.Moves, g.ready.Rescan = nil, nil, nil, true
 	g.signal()
 	return false
 }
@@ -218,10 +229,10 @@ func (g *gather) take() (Batch, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	b := g.ready
-	if len(b.Dirty) == 0 && len(b.Trees) == 0 && !b.Rescan && len(b.Barriers) == 0 {
+	if len(b.Dirty) == 0 && len(b.Trees) == 0 && len(b.Moves) == 0 && !b.Rescan && len(b.Barriers) == 0 {
 		return Batch{}, false
 	}
-	g.offered = len(b.Dirty) + len(b.Trees)
+	g.offered = len(b.Dirty) + len(b.Trees) + len(b.Moves)
 	g.ready = Batch{}
 	g.dirty, g.trees = emptied(g.dirty), emptied(g.trees)
 	return b, true
@@ -253,7 +264,7 @@ func (g *gather) stats(s *Stats) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s.Quiet = len(g.writing)
-	s.Held = len(g.dirty) + len(g.trees) + s.Quiet + g.offered
+	s.Held = len(g.dirty) + len(g.trees) + len(g.ready.Moves) + s.Quiet + g.offered
 	s.Losses, s.LastLoss = g.losses, g.why
 	s.BarriersDue = g.issued - g.passed
 }

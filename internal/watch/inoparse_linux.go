@@ -12,6 +12,7 @@ import (
 type inoEvent struct {
 	watch int32 // descriptor; -1 for a queue that overflowed
 	mask  uint32
+	pair  uint32 // the same in the two notifications of a rename
 	name  []byte // of the entry; nil for the watched directory itself
 }
 
@@ -23,6 +24,7 @@ func nextInoEvent(buf []byte) (ev inoEvent, rest []byte, err error) {
 	}
 	ev.watch = int32(binary.NativeEndian.Uint32(buf))
 	ev.mask = binary.NativeEndian.Uint32(buf[4:])
+	ev.pair = binary.NativeEndian.Uint32(buf[8:])
 	n := binary.NativeEndian.Uint32(buf[12:])
 	buf = buf[unix.SizeofInotifyEvent:]
 	if uint64(n) > uint64(len(buf)) {

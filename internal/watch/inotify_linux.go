@@ -28,11 +28,18 @@ type inotify struct {
 	interval time.Duration
 	report   func(unwatched []farm.Path)
 
+	half      halfMove     // the first notification of a rename, the second of which is still to come
 	nextTry   time.Time    // to watch what could not be watched
 	barrierWD atomic.Int32 // watch of the directory of cookies
 
 	seen, foreign, watches atomic.Uint64
 	unwatched              atomic.Pointer[[]farm.Path]
+}
+
+// halfMove is a directory that was moved away, to nobody knows where yet.
+type halfMove struct {
+	from farm.Path
+	pair uint32
 }
 
 func openInotify(w *Watcher) (source, error) {
@@ -159,11 +166,23 @@ func (i *inotify) step() error {
 			return err
 		}
 	}
+	i.endHalf()
 	return nil
+}
+
+// endHalf reports a directory that was moved away, if nothing tells where to.
+func (i *inotify) endHalf() {
+	if i.half != (halfMove{}) {
+		i.g.tree(i.half.from)
+		i.half = halfMove{}
+	}
 }
 
 // handle reports what one notification is about, and keeps the watches in step with the tree.
 func (i *inotify) handle(ev inoEvent, now time.Time) error {
+	if i.half.pair != ev.pair || ev.mask&unix.IN_MOVED_TO == 0 {
+		i.endHalf()
+	}
 	if ev.mask&(unix.IN_Q_OVERFLOW|unix.IN_UNMOUNT) != 0 {
 		return i.recover()
 	}
@@ -196,7 +215,7 @@ func (i *inotify) handle(ev inoEvent, now time.Time) error {
 		return nil
 	}
 	if ev.mask&unix.IN_ISDIR != 0 {
-		return i.directory(p, ev.mask)
+		return i.directory(p, ev)
 	}
 	i.file(p, ev.mask, now)
 	return nil
@@ -215,8 +234,8 @@ func (i *inotify) file(p farm.Path, mask uint32, now time.Time) {
 }
 
 // directory follows what happened to a directory.
-func (i *inotify) directory(p farm.Path, mask uint32) error {
-	switch {
+func (i *inotify) directory(p farm.Path, ev inoEvent) error {
+	switch mask := ev.mask; {
 	case mask&unix.IN_DELETE != 0: // the kernel takes the watch away itself
 		i.g.tree(p)
 		return nil
@@ -226,15 +245,19 @@ func (i *inotify) directory(p farm.Path, mask uint32) error {
 		if _, err := i.tree.add(p); err != nil {
 			return err
 		}
-		i.g.tree(p)
+		i.half = halfMove{p, ev.pair}
 	case mask&(unix.IN_CREATE|unix.IN_MOVED_TO) != 0 || mask&unix.IN_ATTRIB != 0 && !i.tree.watched(p):
 		populated, err := i.tree.add(p)
 		if err != nil {
 			return err
 		}
-		if populated || mask&unix.IN_MOVED_TO != 0 {
+		switch {
+		case mask&unix.IN_MOVED_TO != 0 && i.half != (halfMove{}):
+			i.g.moved(i.half.from, p)
+			i.half = halfMove{}
+		case populated || mask&unix.IN_MOVED_TO != 0:
 			i.g.tree(p)
-		} else {
+		default:
 			i.g.changed(p)
 		}
 	default:

@@ -50,9 +50,13 @@ func ParseMode(s string) (Mode, error) {
 type Batch struct {
 	Dirty    []farm.Path // paths to examine, in the order first noticed; never the root
 	Trees    []farm.Path // directories (in Dirty too, but for the root) that appeared, vanished or moved: below them anything may differ
+	Moves    []Move      // directories that were renamed: they are neither in Dirty nor in Trees
 	Rescan   bool        // notifications were lost: look at everything
 	Barriers []uint64    // barriers passed, ascending; a barrier passes no later than any younger one
 }
+
+// Move is a directory that was renamed within the folder, as far as notifications tell: a hint, as all else.
+type Move struct{ From, To farm.Path }
 
 // Options of a Watcher. The zero value is usable.
 type Options struct {

@@ -16,6 +16,7 @@ const (
 	CanPack  Capability = 2 // compressed frames
 	CanRich  Capability = 2 // extended attributes, setuid and setgid
 	CanRenew Capability = 2 // the call Renew
+	CanMove  Capability = 2 // Move
 )
 
 // Can tells whether a session of that protocol version has the capability.

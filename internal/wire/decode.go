@@ -26,6 +26,8 @@ func Decode(f *pb.Frame) (Message, error) {
 		m = Heard{r.state(b.Heard)}
 	case *pb.Frame_Changes:
 		m = r.changes(b.Changes)
+	case *pb.Frame_Move:
+		m = r.move(b.Move)
 	case *pb.Frame_Want:
 		m = Want{r.folder("want.folder", b.Want.GetFolder()), r.vector("want.vector", b.Want.GetVector()), b.Want.GetBare()}
 	case *pb.Frame_Have:

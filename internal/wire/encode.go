@@ -28,6 +28,8 @@ func Encode(m Message) (*pb.Frame, error) {
 		f.Body = &pb.Frame_Heard{Heard: w.state(m.MemberState)}
 	case Changes:
 		f.Body = &pb.Frame_Changes{Changes: w.changes(m)}
+	case Move:
+		f.Body = &pb.Frame_Move{Move: w.move(m)}
 	case Want:
 		f.Body = &pb.Frame_Want{Want: &pb.Known{Folder: string(m.Folder), Vector: w.vector(m.Known), Bare: m.Bare}}
 	case Have:
@@ -108,6 +110,12 @@ func (w *writer) changes(m Changes) *pb.Changes {
 		out.Entries[i] = &entries[i]
 	}
 	return out
+}
+
+func (w *writer) move(m Move) *pb.Move {
+	w.limit("move.count", m.Count, MaxMoved)
+	return &pb.Move{Folder: string(m.Folder), From: []byte(m.From.String()), To: []byte(m.To.String()),
+		Actor: w.actor(m.First.Actor), First: uint64(m.First.Seq), Count: uint32(m.Count), Time: uint64(m.Time), Digest: digestBytes(m.Digest), Sent: nanos(m.Sent)}
 }
 
 func (w *writer) change(c *farm.Change, out *pb.Entry) {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"math"
 	"strconv"
 	"strings"
 
@@ -24,6 +25,26 @@ func (r *reader) changes(c *pb.Changes) Changes {
 		if sub.err != nil {
 			r.err = within("changes.entries["+strconv.Itoa(i)+"].", sub.err)
 		}
+	}
+	return m
+}
+
+// move checks that the two names can be those of a renamed directory, and that no number is left out.
+func (r *reader) move(p *pb.Move) Move {
+	m := Move{Folder: r.folder("move.folder", p.GetFolder()), Move: farm.Move{
+		From: r.path("move.from", p.GetFrom()), To: r.path("move.to", p.GetTo()),
+		First: farm.Position{Actor: r.actor("move.actor", p.GetActor()), Seq: farm.Seq(p.GetFirst())}, Count: int(p.GetCount()),
+		Time: farm.HLC(p.GetTime()), Digest: r.digest("move.digest", p.GetDigest()),
+		Sent: moment(p.GetSent())}}
+	switch {
+	case m.From.IsRoot() || m.To.IsRoot() || m.From == m.To || m.From.Under(m.To) || m.To.Under(m.From):
+		r.fail("move.to", "%q can't become %q", m.From, m.To)
+	case p.GetActor() == 0 || m.First.Seq == 0 || m.First.Seq > math.MaxUint64-2*MaxMoved:
+		r.fail("move.first", "it names nobody or no change")
+	case m.Count < 1 || m.Count > MaxMoved:
+		r.fail("move.count", "%d are none, or more than %d", m.Count, MaxMoved)
+	case m.Digest.IsZero():
+		r.fail("move.digest", "it has none")
 	}
 	return m
 }

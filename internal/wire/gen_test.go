@@ -95,7 +95,7 @@ var (
 		return s
 	})
 	messages = rapid.Custom(func(t *rapid.T) Message {
-		switch rapid.IntRange(0, 5).Draw(t, "kind") {
+		switch rapid.IntRange(0, 6).Draw(t, "kind") {
 		case 0:
 			return Hello{Name: members.Draw(t, "name"), ProtocolMin: 1, ProtocolMax: rapid.Uint32Min(1).Draw(t, "max"), Version: "v\xff",
 				Farm: "sha256:00", Now: moments.Draw(t, "now"), Boot: rapid.Uint64().Draw(t, "boot")}
@@ -106,6 +106,10 @@ var (
 			return State{states.Draw(t, "state")}
 		case 3:
 			return Changes{Folder: folders.Draw(t, "folder"), List: rapid.SliceOfN(changesList, 0, 6).Draw(t, "list")}
+		case 5:
+			return Move{folders.Draw(t, "folder"), farm.Move{From: farm.MustPath("a/b"), To: farm.MustPath("c\xff"),
+				First: farm.Position{Actor: actors.Draw(t, "actor"), Seq: farm.Seq(rapid.Uint64Range(1, 1<<60).Draw(t, "first"))},
+				Count: rapid.IntRange(1, MaxMoved).Draw(t, "count"), Time: farm.HLC(rapid.Uint64().Draw(t, "hlc")), Digest: digests.Draw(t, "digest"), Sent: moments.Draw(t, "sent")}}
 		case 4:
 			return Want{folders.Draw(t, "folder"), vectors.Draw(t, "known"), rapid.Bool().Draw(t, "bare")}
 		default:

@@ -18,6 +18,7 @@ const (
 	MaxEntries        = 1024      // changes per frame
 	MaxList           = 1024      // elements of any list: vector, actors of a frame, folders, sites, faults
 	MaxFramePositions = 256 << 10 // in all vectors of a frame together
+	MaxMoved          = 16 << 20  // entries of a directory that is renamed in one message
 
 	MaxTextBytes     = 4096      // version, fault, reason
 	MaxOwnerBytes    = 255       // name of a user or group
@@ -33,7 +34,7 @@ const (
 	MaxRecipeBytes   = 32 << 20  // of a content
 )
 
-// Message is what a frame holds: Hello, Beat, State, Heard, Changes, Want or Have.
+// Message is what a frame holds: Hello, Beat, State, Heard, Changes, Move, Want or Have.
 type Message interface{ message() }
 
 // Hello is the first message of either side of a session.
@@ -67,6 +68,12 @@ type Changes struct {
 	List   []farm.Change
 }
 
+// Move is a directory that was renamed. It takes CanMove.
+type Move struct {
+	Folder farm.FolderID
+	farm.Move
+}
+
 // Want asks for all changes of the folder that Known does not include.
 type Want struct {
 	Folder farm.FolderID
@@ -85,6 +92,7 @@ func (Beat) message()    {}
 func (State) message()   {}
 func (Heard) message()   {}
 func (Changes) message() {}
+func (Move) message()    {}
 func (Want) message()    {}
 func (Have) message()    {}
 

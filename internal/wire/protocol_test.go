@@ -59,7 +59,10 @@ func later() map[string]Message {
 	seeding.Folders["gallery"] = f
 	alone := state
 	alone.Links = []farm.MemberID{}
+	move := farm.Move{From: farm.MustPath("a/old"), To: farm.MustPath("b/new"), First: farm.Position{Actor: f.Actor, Seq: 17}, Count: 5000,
+		Time: 5 << 16, Digest: farm.Digest{3}, Sent: time.Unix(1_700_000_000, 1)}
 	return map[string]Message{
+		"move":  Move{"gallery", move},
 		"hello": Hello{"web1", 1, 2, "0.2.0", "sha256:ab", time.Unix(1_700_000_000, 1), 42},
 		"state": State{state}, "alone": State{alone}, "heard": Heard{state},
 		"xattrs":  Changes{"gallery", []farm.Change{rich}},

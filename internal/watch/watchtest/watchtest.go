@@ -24,6 +24,7 @@ type Rig struct {
 
 	Dirty    map[string]int // how often a path was reported
 	Trees    map[string]int
+	Moves    map[string]string // also counted as Dirty and Trees, both names
 	Rescans  int
 	passed   uint64
 	finished chan error
@@ -48,7 +49,7 @@ func OpenIn(t *testing.T, dir string, mode watch.Mode, opts watch.Options, befor
 	t.Helper()
 	r := &Rig{
 		T: t, Root: filepath.Join(dir, "root"), Outside: filepath.Join(dir, "outside"),
-		Dirty: map[string]int{}, Trees: map[string]int{}, finished: make(chan error, 1),
+		Dirty: map[string]int{}, Trees: map[string]int{}, Moves: map[string]string{}, finished: make(chan error, 1),
 	}
 	for _, d := range []string{r.Root, r.Outside} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
@@ -120,6 +121,13 @@ func (r *Rig) note(b watch.Batch) {
 	for _, p := range b.Trees {
 		r.Trees[p.String()]++
 	}
+	for _, v := range b.Moves {
+		r.Moves[v.From.String()] = v.To.String()
+		for _, p := range []string{v.From.String(), v.To.String()} {
+			r.Dirty[p]++
+			r.Trees[p]++
+		}
+	}
 	if b.Rescan {
 		r.Rescans++
 	}
@@ -135,6 +143,7 @@ func (r *Rig) note(b watch.Batch) {
 func (r *Rig) Forget() {
 	clear(r.Dirty)
 	clear(r.Trees)
+	clear(r.Moves)
 	r.Rescans = 0
 }
 

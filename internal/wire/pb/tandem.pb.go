@@ -138,6 +138,7 @@ type Frame struct {
 	//	*Frame_Have
 	//	*Frame_Heard
 	//	*Frame_Packed
+	//	*Frame_Move
 	Body          isFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -259,6 +260,15 @@ func (x *Frame) GetPacked() *Packed {
 	return nil
 }
 
+func (x *Frame) GetMove() *Move {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_Move); ok {
+			return x.Move
+		}
+	}
+	return nil
+}
+
 type isFrame_Body interface {
 	isFrame_Body()
 }
@@ -295,6 +305,10 @@ type Frame_Packed struct {
 	Packed *Packed `protobuf:"bytes,21,opt,name=packed,proto3,oneof"` // protocol 2: another frame, compressed
 }
 
+type Frame_Move struct {
+	Move *Move `protobuf:"bytes,22,opt,name=move,proto3,oneof"` // protocol 2: a directory that was renamed
+}
+
 func (*Frame_Hello) isFrame_Body() {}
 
 func (*Frame_Beat) isFrame_Body() {}
@@ -310,6 +324,8 @@ func (*Frame_Have) isFrame_Body() {}
 func (*Frame_Heard) isFrame_Body() {}
 
 func (*Frame_Packed) isFrame_Body() {}
+
+func (*Frame_Move) isFrame_Body() {}
 
 // Packed is a frame that was compressed where the way is slow. It holds no other packed frame.
 type Packed struct {
@@ -960,6 +976,115 @@ func (x *Changes) GetEntries() []*Entry {
 	return nil
 }
 
+// Move stands for 2*count changes: see farm.Move.
+type Move struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Folder        string                 `protobuf:"bytes,1,opt,name=folder,proto3" json:"folder,omitempty"`
+	From          []byte                 `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	To            []byte                 `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	Actor         uint32                 `protobuf:"varint,4,opt,name=actor,proto3" json:"actor,omitempty"` // with first: the dot of the first change
+	First         uint64                 `protobuf:"varint,5,opt,name=first,proto3" json:"first,omitempty"`
+	Count         uint32                 `protobuf:"varint,6,opt,name=count,proto3" json:"count,omitempty"` // entries
+	Time          uint64                 `protobuf:"fixed64,7,opt,name=time,proto3" json:"time,omitempty"`
+	Digest        []byte                 `protobuf:"bytes,8,opt,name=digest,proto3" json:"digest,omitempty"`
+	Sent          int64                  `protobuf:"varint,9,opt,name=sent,proto3" json:"sent,omitempty"` // nanoseconds since 1970
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Move) Reset() {
+	*x = Move{}
+	mi := &file_tandem_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Move) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Move) ProtoMessage() {}
+
+func (x *Move) ProtoReflect() protoreflect.Message {
+	mi := &file_tandem_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Move.ProtoReflect.Descriptor instead.
+func (*Move) Descriptor() ([]byte, []int) {
+	return file_tandem_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Move) GetFolder() string {
+	if x != nil {
+		return x.Folder
+	}
+	return ""
+}
+
+func (x *Move) GetFrom() []byte {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *Move) GetTo() []byte {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *Move) GetActor() uint32 {
+	if x != nil {
+		return x.Actor
+	}
+	return 0
+}
+
+func (x *Move) GetFirst() uint64 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *Move) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Move) GetTime() uint64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *Move) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *Move) GetSent() int64 {
+	if x != nil {
+		return x.Sent
+	}
+	return 0
+}
+
 type Known struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Folder        string                 `protobuf:"bytes,1,opt,name=folder,proto3" json:"folder,omitempty"`
@@ -971,7 +1096,7 @@ type Known struct {
 
 func (x *Known) Reset() {
 	*x = Known{}
-	mi := &file_tandem_proto_msgTypes[9]
+	mi := &file_tandem_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -983,7 +1108,7 @@ func (x *Known) String() string {
 func (*Known) ProtoMessage() {}
 
 func (x *Known) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[9]
+	mi := &file_tandem_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -996,7 +1121,7 @@ func (x *Known) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Known.ProtoReflect.Descriptor instead.
 func (*Known) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{9}
+	return file_tandem_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Known) GetFolder() string {
@@ -1030,7 +1155,7 @@ type Site struct {
 
 func (x *Site) Reset() {
 	*x = Site{}
-	mi := &file_tandem_proto_msgTypes[10]
+	mi := &file_tandem_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1042,7 +1167,7 @@ func (x *Site) String() string {
 func (*Site) ProtoMessage() {}
 
 func (x *Site) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[10]
+	mi := &file_tandem_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1055,7 +1180,7 @@ func (x *Site) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Site.ProtoReflect.Descriptor instead.
 func (*Site) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{10}
+	return file_tandem_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Site) GetFile() []byte {
@@ -1084,7 +1209,7 @@ type Verdict struct {
 
 func (x *Verdict) Reset() {
 	*x = Verdict{}
-	mi := &file_tandem_proto_msgTypes[11]
+	mi := &file_tandem_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1221,7 @@ func (x *Verdict) String() string {
 func (*Verdict) ProtoMessage() {}
 
 func (x *Verdict) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[11]
+	mi := &file_tandem_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1234,7 @@ func (x *Verdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verdict.ProtoReflect.Descriptor instead.
 func (*Verdict) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{11}
+	return file_tandem_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Verdict) GetRevision() []byte {
@@ -1159,7 +1284,7 @@ type Folder struct {
 
 func (x *Folder) Reset() {
 	*x = Folder{}
-	mi := &file_tandem_proto_msgTypes[12]
+	mi := &file_tandem_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1171,7 +1296,7 @@ func (x *Folder) String() string {
 func (*Folder) ProtoMessage() {}
 
 func (x *Folder) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[12]
+	mi := &file_tandem_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1184,7 +1309,7 @@ func (x *Folder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Folder.ProtoReflect.Descriptor instead.
 func (*Folder) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{12}
+	return file_tandem_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Folder) GetName() string {
@@ -1282,7 +1407,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_tandem_proto_msgTypes[13]
+	mi := &file_tandem_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1294,7 +1419,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[13]
+	mi := &file_tandem_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1307,7 +1432,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{13}
+	return file_tandem_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *State) GetMember() string {
@@ -1388,7 +1513,7 @@ type FetchRequest struct {
 
 func (x *FetchRequest) Reset() {
 	*x = FetchRequest{}
-	mi := &file_tandem_proto_msgTypes[14]
+	mi := &file_tandem_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1400,7 +1525,7 @@ func (x *FetchRequest) String() string {
 func (*FetchRequest) ProtoMessage() {}
 
 func (x *FetchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[14]
+	mi := &file_tandem_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1413,7 +1538,7 @@ func (x *FetchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchRequest.ProtoReflect.Descriptor instead.
 func (*FetchRequest) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{14}
+	return file_tandem_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *FetchRequest) GetFolder() string {
@@ -1475,7 +1600,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_tandem_proto_msgTypes[15]
+	mi := &file_tandem_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1487,7 +1612,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[15]
+	mi := &file_tandem_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1500,7 +1625,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{15}
+	return file_tandem_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Chunk) GetSize() int64 {
@@ -1531,7 +1656,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_tandem_proto_msgTypes[16]
+	mi := &file_tandem_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1543,7 +1668,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[16]
+	mi := &file_tandem_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1556,7 +1681,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{16}
+	return file_tandem_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *JoinRequest) GetName() string {
@@ -1613,7 +1738,7 @@ type JoinReply struct {
 
 func (x *JoinReply) Reset() {
 	*x = JoinReply{}
-	mi := &file_tandem_proto_msgTypes[17]
+	mi := &file_tandem_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1625,7 +1750,7 @@ func (x *JoinReply) String() string {
 func (*JoinReply) ProtoMessage() {}
 
 func (x *JoinReply) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[17]
+	mi := &file_tandem_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1638,7 +1763,7 @@ func (x *JoinReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinReply.ProtoReflect.Descriptor instead.
 func (*JoinReply) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{17}
+	return file_tandem_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *JoinReply) GetCertificate() []byte {
@@ -1678,7 +1803,7 @@ type SignRequest struct {
 
 func (x *SignRequest) Reset() {
 	*x = SignRequest{}
-	mi := &file_tandem_proto_msgTypes[18]
+	mi := &file_tandem_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1690,7 +1815,7 @@ func (x *SignRequest) String() string {
 func (*SignRequest) ProtoMessage() {}
 
 func (x *SignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[18]
+	mi := &file_tandem_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1703,7 +1828,7 @@ func (x *SignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignRequest.ProtoReflect.Descriptor instead.
 func (*SignRequest) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{18}
+	return file_tandem_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SignRequest) GetCsr() []byte {
@@ -1722,7 +1847,7 @@ type SignReply struct {
 
 func (x *SignReply) Reset() {
 	*x = SignReply{}
-	mi := &file_tandem_proto_msgTypes[19]
+	mi := &file_tandem_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1734,7 +1859,7 @@ func (x *SignReply) String() string {
 func (*SignReply) ProtoMessage() {}
 
 func (x *SignReply) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[19]
+	mi := &file_tandem_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1747,7 +1872,7 @@ func (x *SignReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignReply.ProtoReflect.Descriptor instead.
 func (*SignReply) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{19}
+	return file_tandem_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SignReply) GetCertificate() []byte {
@@ -1767,7 +1892,7 @@ type CallRequest struct {
 
 func (x *CallRequest) Reset() {
 	*x = CallRequest{}
-	mi := &file_tandem_proto_msgTypes[20]
+	mi := &file_tandem_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +1904,7 @@ func (x *CallRequest) String() string {
 func (*CallRequest) ProtoMessage() {}
 
 func (x *CallRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[20]
+	mi := &file_tandem_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +1917,7 @@ func (x *CallRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallRequest.ProtoReflect.Descriptor instead.
 func (*CallRequest) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{20}
+	return file_tandem_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CallRequest) GetMethod() string {
@@ -1818,7 +1943,7 @@ type CallReply struct {
 
 func (x *CallReply) Reset() {
 	*x = CallReply{}
-	mi := &file_tandem_proto_msgTypes[21]
+	mi := &file_tandem_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1830,7 +1955,7 @@ func (x *CallReply) String() string {
 func (*CallReply) ProtoMessage() {}
 
 func (x *CallReply) ProtoReflect() protoreflect.Message {
-	mi := &file_tandem_proto_msgTypes[21]
+	mi := &file_tandem_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1843,7 +1968,7 @@ func (x *CallReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallReply.ProtoReflect.Descriptor instead.
 func (*CallReply) Descriptor() ([]byte, []int) {
-	return file_tandem_proto_rawDescGZIP(), []int{21}
+	return file_tandem_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CallReply) GetBody() []byte {
@@ -1857,7 +1982,7 @@ var File_tandem_proto protoreflect.FileDescriptor
 
 const file_tandem_proto_rawDesc = "" +
 	"\n" +
-	"\ftandem.proto\x12\ttandem.v1\"\x8b\x03\n" +
+	"\ftandem.proto\x12\ttandem.v1\"\xb2\x03\n" +
 	"\x05Frame\x12(\n" +
 	"\x06actors\x18\x01 \x03(\v2\x10.tandem.v1.ActorR\x06actors\x12(\n" +
 	"\x05hello\x18\x02 \x01(\v2\x10.tandem.v1.HelloH\x00R\x05hello\x12%\n" +
@@ -1867,7 +1992,8 @@ const file_tandem_proto_rawDesc = "" +
 	"\x04want\x18\x06 \x01(\v2\x10.tandem.v1.KnownH\x00R\x04want\x12&\n" +
 	"\x04have\x18\a \x01(\v2\x10.tandem.v1.KnownH\x00R\x04have\x12(\n" +
 	"\x05heard\x18\x14 \x01(\v2\x10.tandem.v1.StateH\x00R\x05heard\x12+\n" +
-	"\x06packed\x18\x15 \x01(\v2\x11.tandem.v1.PackedH\x00R\x06packedB\x06\n" +
+	"\x06packed\x18\x15 \x01(\v2\x11.tandem.v1.PackedH\x00R\x06packed\x12%\n" +
+	"\x04move\x18\x16 \x01(\v2\x0f.tandem.v1.MoveH\x00R\x04moveB\x06\n" +
 	"\x04body\"0\n" +
 	"\x06Packed\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\rR\x04size\x12\x12\n" +
@@ -1927,7 +2053,17 @@ const file_tandem_proto_rawDesc = "" +
 	"\b_content\"M\n" +
 	"\aChanges\x12\x16\n" +
 	"\x06folder\x18\x01 \x01(\tR\x06folder\x12*\n" +
-	"\aentries\x18\x02 \x03(\v2\x10.tandem.v1.EntryR\aentries\"^\n" +
+	"\aentries\x18\x02 \x03(\v2\x10.tandem.v1.EntryR\aentries\"\xc4\x01\n" +
+	"\x04Move\x12\x16\n" +
+	"\x06folder\x18\x01 \x01(\tR\x06folder\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\fR\x04from\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\fR\x02to\x12\x14\n" +
+	"\x05actor\x18\x04 \x01(\rR\x05actor\x12\x14\n" +
+	"\x05first\x18\x05 \x01(\x04R\x05first\x12\x14\n" +
+	"\x05count\x18\x06 \x01(\rR\x05count\x12\x12\n" +
+	"\x04time\x18\a \x01(\x06R\x04time\x12\x16\n" +
+	"\x06digest\x18\b \x01(\fR\x06digest\x12\x12\n" +
+	"\x04sent\x18\t \x01(\x03R\x04sent\"^\n" +
 	"\x05Known\x12\x16\n" +
 	"\x06folder\x18\x01 \x01(\tR\x06folder\x12)\n" +
 	"\x06vector\x18\x02 \x01(\v2\x11.tandem.v1.VectorR\x06vector\x12\x12\n" +
@@ -2027,7 +2163,7 @@ func file_tandem_proto_rawDescGZIP() []byte {
 }
 
 var file_tandem_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tandem_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_tandem_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_tandem_proto_goTypes = []any{
 	(Type)(0),            // 0: tandem.v1.Type
 	(Role)(0),            // 1: tandem.v1.Role
@@ -2040,60 +2176,62 @@ var file_tandem_proto_goTypes = []any{
 	(*Stamp)(nil),        // 8: tandem.v1.Stamp
 	(*Entry)(nil),        // 9: tandem.v1.Entry
 	(*Changes)(nil),      // 10: tandem.v1.Changes
-	(*Known)(nil),        // 11: tandem.v1.Known
-	(*Site)(nil),         // 12: tandem.v1.Site
-	(*Verdict)(nil),      // 13: tandem.v1.Verdict
-	(*Folder)(nil),       // 14: tandem.v1.Folder
-	(*State)(nil),        // 15: tandem.v1.State
-	(*FetchRequest)(nil), // 16: tandem.v1.FetchRequest
-	(*Chunk)(nil),        // 17: tandem.v1.Chunk
-	(*JoinRequest)(nil),  // 18: tandem.v1.JoinRequest
-	(*JoinReply)(nil),    // 19: tandem.v1.JoinReply
-	(*SignRequest)(nil),  // 20: tandem.v1.SignRequest
-	(*SignReply)(nil),    // 21: tandem.v1.SignReply
-	(*CallRequest)(nil),  // 22: tandem.v1.CallRequest
-	(*CallReply)(nil),    // 23: tandem.v1.CallReply
+	(*Move)(nil),         // 11: tandem.v1.Move
+	(*Known)(nil),        // 12: tandem.v1.Known
+	(*Site)(nil),         // 13: tandem.v1.Site
+	(*Verdict)(nil),      // 14: tandem.v1.Verdict
+	(*Folder)(nil),       // 15: tandem.v1.Folder
+	(*State)(nil),        // 16: tandem.v1.State
+	(*FetchRequest)(nil), // 17: tandem.v1.FetchRequest
+	(*Chunk)(nil),        // 18: tandem.v1.Chunk
+	(*JoinRequest)(nil),  // 19: tandem.v1.JoinRequest
+	(*JoinReply)(nil),    // 20: tandem.v1.JoinReply
+	(*SignRequest)(nil),  // 21: tandem.v1.SignRequest
+	(*SignReply)(nil),    // 22: tandem.v1.SignReply
+	(*CallRequest)(nil),  // 23: tandem.v1.CallRequest
+	(*CallReply)(nil),    // 24: tandem.v1.CallReply
 }
 var file_tandem_proto_depIdxs = []int32{
 	4,  // 0: tandem.v1.Frame.actors:type_name -> tandem.v1.Actor
 	5,  // 1: tandem.v1.Frame.hello:type_name -> tandem.v1.Hello
 	6,  // 2: tandem.v1.Frame.beat:type_name -> tandem.v1.Beat
-	15, // 3: tandem.v1.Frame.state:type_name -> tandem.v1.State
+	16, // 3: tandem.v1.Frame.state:type_name -> tandem.v1.State
 	10, // 4: tandem.v1.Frame.changes:type_name -> tandem.v1.Changes
-	11, // 5: tandem.v1.Frame.want:type_name -> tandem.v1.Known
-	11, // 6: tandem.v1.Frame.have:type_name -> tandem.v1.Known
-	15, // 7: tandem.v1.Frame.heard:type_name -> tandem.v1.State
+	12, // 5: tandem.v1.Frame.want:type_name -> tandem.v1.Known
+	12, // 6: tandem.v1.Frame.have:type_name -> tandem.v1.Known
+	16, // 7: tandem.v1.Frame.heard:type_name -> tandem.v1.State
 	3,  // 8: tandem.v1.Frame.packed:type_name -> tandem.v1.Packed
-	0,  // 9: tandem.v1.Entry.type:type_name -> tandem.v1.Type
-	8,  // 10: tandem.v1.Entry.content_stamp:type_name -> tandem.v1.Stamp
-	8,  // 11: tandem.v1.Entry.meta_stamp:type_name -> tandem.v1.Stamp
-	9,  // 12: tandem.v1.Changes.entries:type_name -> tandem.v1.Entry
-	7,  // 13: tandem.v1.Known.vector:type_name -> tandem.v1.Vector
-	12, // 14: tandem.v1.Verdict.sites:type_name -> tandem.v1.Site
-	7,  // 15: tandem.v1.Folder.known:type_name -> tandem.v1.Vector
-	7,  // 16: tandem.v1.Folder.applied:type_name -> tandem.v1.Vector
-	7,  // 17: tandem.v1.Folder.durable:type_name -> tandem.v1.Vector
-	1,  // 18: tandem.v1.State.roles:type_name -> tandem.v1.Role
-	13, // 19: tandem.v1.State.verdict:type_name -> tandem.v1.Verdict
-	14, // 20: tandem.v1.State.folders:type_name -> tandem.v1.Folder
-	1,  // 21: tandem.v1.JoinRequest.roles:type_name -> tandem.v1.Role
-	2,  // 22: tandem.v1.Members.Session:input_type -> tandem.v1.Frame
-	16, // 23: tandem.v1.Members.Fetch:input_type -> tandem.v1.FetchRequest
-	20, // 24: tandem.v1.Members.Sign:input_type -> tandem.v1.SignRequest
-	20, // 25: tandem.v1.Members.Renew:input_type -> tandem.v1.SignRequest
-	22, // 26: tandem.v1.Members.Call:input_type -> tandem.v1.CallRequest
-	18, // 27: tandem.v1.Door.Join:input_type -> tandem.v1.JoinRequest
-	2,  // 28: tandem.v1.Members.Session:output_type -> tandem.v1.Frame
-	17, // 29: tandem.v1.Members.Fetch:output_type -> tandem.v1.Chunk
-	21, // 30: tandem.v1.Members.Sign:output_type -> tandem.v1.SignReply
-	21, // 31: tandem.v1.Members.Renew:output_type -> tandem.v1.SignReply
-	23, // 32: tandem.v1.Members.Call:output_type -> tandem.v1.CallReply
-	19, // 33: tandem.v1.Door.Join:output_type -> tandem.v1.JoinReply
-	28, // [28:34] is the sub-list for method output_type
-	22, // [22:28] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	11, // 9: tandem.v1.Frame.move:type_name -> tandem.v1.Move
+	0,  // 10: tandem.v1.Entry.type:type_name -> tandem.v1.Type
+	8,  // 11: tandem.v1.Entry.content_stamp:type_name -> tandem.v1.Stamp
+	8,  // 12: tandem.v1.Entry.meta_stamp:type_name -> tandem.v1.Stamp
+	9,  // 13: tandem.v1.Changes.entries:type_name -> tandem.v1.Entry
+	7,  // 14: tandem.v1.Known.vector:type_name -> tandem.v1.Vector
+	13, // 15: tandem.v1.Verdict.sites:type_name -> tandem.v1.Site
+	7,  // 16: tandem.v1.Folder.known:type_name -> tandem.v1.Vector
+	7,  // 17: tandem.v1.Folder.applied:type_name -> tandem.v1.Vector
+	7,  // 18: tandem.v1.Folder.durable:type_name -> tandem.v1.Vector
+	1,  // 19: tandem.v1.State.roles:type_name -> tandem.v1.Role
+	14, // 20: tandem.v1.State.verdict:type_name -> tandem.v1.Verdict
+	15, // 21: tandem.v1.State.folders:type_name -> tandem.v1.Folder
+	1,  // 22: tandem.v1.JoinRequest.roles:type_name -> tandem.v1.Role
+	2,  // 23: tandem.v1.Members.Session:input_type -> tandem.v1.Frame
+	17, // 24: tandem.v1.Members.Fetch:input_type -> tandem.v1.FetchRequest
+	21, // 25: tandem.v1.Members.Sign:input_type -> tandem.v1.SignRequest
+	21, // 26: tandem.v1.Members.Renew:input_type -> tandem.v1.SignRequest
+	23, // 27: tandem.v1.Members.Call:input_type -> tandem.v1.CallRequest
+	19, // 28: tandem.v1.Door.Join:input_type -> tandem.v1.JoinRequest
+	2,  // 29: tandem.v1.Members.Session:output_type -> tandem.v1.Frame
+	18, // 30: tandem.v1.Members.Fetch:output_type -> tandem.v1.Chunk
+	22, // 31: tandem.v1.Members.Sign:output_type -> tandem.v1.SignReply
+	22, // 32: tandem.v1.Members.Renew:output_type -> tandem.v1.SignReply
+	24, // 33: tandem.v1.Members.Call:output_type -> tandem.v1.CallReply
+	20, // 34: tandem.v1.Door.Join:output_type -> tandem.v1.JoinReply
+	29, // [29:35] is the sub-list for method output_type
+	23, // [23:29] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_tandem_proto_init() }
@@ -2110,6 +2248,7 @@ func file_tandem_proto_init() {
 		(*Frame_Have)(nil),
 		(*Frame_Heard)(nil),
 		(*Frame_Packed)(nil),
+		(*Frame_Move)(nil),
 	}
 	file_tandem_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
@@ -2118,7 +2257,7 @@ func file_tandem_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tandem_proto_rawDesc), len(file_tandem_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
