@@ -57,19 +57,22 @@ func (m *Member) Call(ctx context.Context, from farm.MemberID, q wire.CallReques
 		if err := readCall(q, &req); err != nil {
 			return nil, err
 		}
-		page, err := m.keptPage(req)
+		page, err := m.keptPage(from, req)
 		return writeCall(page, err)
 	case callDrop:
 		var req dropRequest
 		if err := readCall(q, &req); err != nil {
 			return nil, err
 		}
-		reply, err := m.dropHere(req)
+		reply, err := m.dropHere(from, req)
 		return writeCall(reply, err)
 	case callSteer:
 		var req steerRequest
 		if err := readCall(q, &req); err != nil {
 			return nil, err
+		}
+		if !m.holds(from, req.Folder) {
+			return nil, notShared("steer folder", from, req.Folder)
 		}
 		done, err := m.steerHere(ctx, from, req)
 		return writeCall(done, err)
@@ -77,6 +80,9 @@ func (m *Member) Call(ctx context.Context, from farm.MemberID, q wire.CallReques
 		var req whyRequest
 		if err := readCall(q, &req); err != nil {
 			return nil, err
+		}
+		if !m.holds(from, req.Folder) {
+			return nil, notShared("why", from, req.Folder)
 		}
 		why, err := m.whyHere(ctx, req)
 		return writeCall(why, err)
@@ -115,13 +121,13 @@ func (m *Member) ask(ctx context.Context, to farm.MemberID, method string, in, o
 	return nil
 }
 
-// keptPage answers with what fits into one answer.
-func (m *Member) keptPage(req keptRequest) (page keptPage, err error) {
+// keptPage answers with what fits into one answer, of the folders that the member which asks holds, too.
+func (m *Member) keptPage(from farm.MemberID, req keptRequest) (page keptPage, err error) {
 	if err := req.Filter.check(); err != nil {
 		return page, err
 	}
 	limit := max(1, min(req.Limit, pageFiles))
-	page.List, page.Count = m.keptHere(req.Filter, req.After, limit+1)
+	page.List, page.Count = m.keptHere(from, req.Filter, req.After, limit+1)
 	if len(page.List) > limit {
 		page.List, page.More = page.List[:limit], true
 	}
@@ -137,8 +143,11 @@ func (m *Member) keptPage(req keptRequest) (page keptPage, err error) {
 }
 
 // dropHere removes for good what this member keeps under the ids.
-func (m *Member) dropHere(req dropRequest) (reply dropReply, err error) {
-	f := m.folders.get(req.Folder)
+func (m *Member) dropHere(from farm.MemberID, req dropRequest) (reply dropReply, err error) {
+	f, err := m.shared("drop preserved", from, req.Folder)
+	if farm.KindOf(err) == farm.Denied {
+		return reply, err
+	}
 	if f == nil {
 		return reply, nil // nothing is kept of it here
 	}

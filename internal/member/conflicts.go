@@ -98,7 +98,7 @@ func (m *Member) gather(ctx context.Context, f keptFilter, only farm.MemberID, l
 // keptBy is what one member keeps.
 func (m *Member) keptBy(ctx context.Context, id farm.MemberID, f keptFilter, limit int) (list []kept, count int, err error) {
 	if id == m.self {
-		list, count = m.keptHere(f, nil, limit)
+		list, count = m.keptHere(m.self, f, nil, limit)
 		return list, count, nil
 	}
 	if !m.links.up(id) {
@@ -240,7 +240,7 @@ func (m *Member) DropConflicts(ctx context.Context, q control.ConflictQuery) (co
 			req := dropRequest{Folder: p.folder, IDs: part}
 			var reply dropReply
 			if p.member == m.self {
-				_, err = m.dropHere(req)
+				_, err = m.dropHere(m.self, req)
 			} else {
 				err = m.ask(ctx, p.member, callDrop, req, &reply)
 			}

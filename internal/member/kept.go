@@ -75,9 +75,12 @@ func globMatch(glob, path string) bool {
 }
 
 // keptHere are the preserved files of this member that match, the newest first, behind after if it is not nil; at most limit.
-// count is the number of all that match.
-func (m *Member) keptHere(f keptFilter, after *kept, limit int) (list []kept, count int) {
+// count is the number of all that match. Of folders that asker does not hold there are none.
+func (m *Member) keptHere(asker farm.MemberID, f keptFilter, after *kept, limit int) (list []kept, count int) {
 	for _, folder := range m.folders.all() {
+		if !m.holds(asker, folder.spec.id) {
+			continue
+		}
 		here := 0
 		for p := range folder.keeper.Newest() {
 			if !f.match(folder.spec.id, p) {

@@ -193,10 +193,10 @@ func (m *Member) deliver(ctx context.Context, from farm.MemberID, id farm.Folder
 }
 
 // Open implements peer.Content.
-func (m *Member) Open(ctx context.Context, id farm.FolderID, p farm.Path, d farm.Digest, offset int64) (io.ReadCloser, int64, error) {
-	f := m.folders.get(id)
-	if f == nil {
-		return nil, 0, farm.Errorf("open", string(id), farm.NotFound, "no such folder here")
+func (m *Member) Open(ctx context.Context, from farm.MemberID, id farm.FolderID, p farm.Path, d farm.Digest, offset int64) (io.ReadCloser, int64, error) {
+	f, err := m.shared("open", from, id)
+	if err != nil {
+		return nil, 0, err
 	}
 	rc, size, err := f.runner.Open(ctx, p, d)
 	if err != nil {

@@ -87,7 +87,7 @@ func (h *Hub) part(ctx context.Context, l *link, q wire.FetchRequest, send func(
 		return farm.Errorf("fetch", q.Path.String(), farm.Unsupported, "this member gives no parts of contents")
 	}
 	if q.Recipe {
-		b, err := h.cfg.Parts.Recipe(ctx, q.Folder, q.Path, q.Digest, q.Base)
+		b, err := h.cfg.Parts.Recipe(ctx, l.id, q.Folder, q.Path, q.Digest, q.Base)
 		if err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (h *Hub) part(ctx context.Context, l *link, q wire.FetchRequest, send func(
 	if q.Length == 0 {
 		return farm.Errorf("fetch", q.Path.String(), farm.Invalid, "no length is given")
 	}
-	r, err := h.cfg.Parts.OpenPart(ctx, q.Folder, q.Path, q.Digest, q.Offset, q.Length)
+	r, err := h.cfg.Parts.OpenPart(ctx, l.id, q.Folder, q.Path, q.Digest, q.Offset, q.Length)
 	if err != nil {
 		return err
 	}

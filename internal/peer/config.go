@@ -64,16 +64,17 @@ type Handler interface {
 }
 
 // Content gives the content of files of this member's folders, verified. The path is where the other side thinks that
-// it may be found; size is that of the whole content, offset where to begin.
+// it may be found; size is that of the whole content, offset where to begin. From is who asks, as its certificate says: what it
+// may not have is farm.Denied.
 type Content interface {
-	Open(ctx context.Context, folder farm.FolderID, path farm.Path, digest farm.Digest, offset int64) (r io.ReadCloser, size int64, err error)
+	Open(ctx context.Context, from farm.MemberID, folder farm.FolderID, path farm.Path, digest farm.Digest, offset int64) (r io.ReadCloser, size int64, err error)
 }
 
 // Parts gives parts of contents, and their recipes, which it alone understands. A part may turn out to be of another
-// content: the receiver checks it.
+// content: the receiver checks it. From is as in Content.
 type Parts interface {
-	OpenPart(ctx context.Context, folder farm.FolderID, path farm.Path, digest farm.Digest, offset, length int64) (io.ReadCloser, error)
-	Recipe(ctx context.Context, folder farm.FolderID, path farm.Path, digest, base farm.Digest) ([]byte, error)
+	OpenPart(ctx context.Context, from farm.MemberID, folder farm.FolderID, path farm.Path, digest farm.Digest, offset, length int64) (io.ReadCloser, error)
+	Recipe(ctx context.Context, from farm.MemberID, folder farm.FolderID, path farm.Path, digest, base farm.Digest) ([]byte, error)
 }
 
 // Joiner lets a new member in. remote is the address that it called from; farm.Denied means a wrong, used or expired

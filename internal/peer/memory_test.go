@@ -108,7 +108,7 @@ func TestOneDirection(t *testing.T) {
 
 type oneFile string
 
-func (f oneFile) Open(_ context.Context, _ farm.FolderID, _ farm.Path, _ farm.Digest, offset int64) (io.ReadCloser, int64, error) {
+func (f oneFile) Open(_ context.Context, _ farm.MemberID, _ farm.FolderID, _ farm.Path, _ farm.Digest, offset int64) (io.ReadCloser, int64, error) {
 	return io.NopCloser(bytes.NewReader([]byte(f)[offset:])), int64(len(f)), nil
 }
 

@@ -124,7 +124,7 @@ func (s *service) fetch(l *link, q *pb.FetchRequest, st grpc.ServerStreamingServ
 	if s.hub.cfg.Content == nil {
 		return farm.Errorf("fetch", req.Path.String(), farm.Unsupported, "this member holds no folders")
 	}
-	r, size, err := s.hub.cfg.Content.Open(st.Context(), req.Folder, req.Path, req.Digest, req.Offset)
+	r, size, err := s.hub.cfg.Content.Open(st.Context(), l.id, req.Folder, req.Path, req.Digest, req.Offset)
 	if err != nil {
 		return err
 	}

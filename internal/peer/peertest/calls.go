@@ -17,7 +17,7 @@ import (
 type store map[farm.Path][]byte
 
 // Open serves what is at the path, whatever its digest: the receiver has to notice.
-func (s store) Open(_ context.Context, _ farm.FolderID, p farm.Path, _ farm.Digest, offset int64) (io.ReadCloser, int64, error) {
+func (s store) Open(_ context.Context, _ farm.MemberID, _ farm.FolderID, p farm.Path, _ farm.Digest, offset int64) (io.ReadCloser, int64, error) {
 	b, ok := s[p]
 	if !ok {
 		return nil, 0, farm.Errorf("open", p.String(), farm.NotFound, "no such content")
@@ -89,7 +89,7 @@ type flaky struct {
 	hopeless bool
 }
 
-func (f flaky) Open(_ context.Context, _ farm.FolderID, p farm.Path, _ farm.Digest, offset int64) (io.ReadCloser, int64, error) {
+func (f flaky) Open(_ context.Context, _ farm.MemberID, _ farm.FolderID, p farm.Path, _ farm.Digest, offset int64) (io.ReadCloser, int64, error) {
 	rest := bytes.NewReader(f.content[offset:])
 	if f.hopeless {
 		rest = bytes.NewReader(nil)

@@ -15,7 +15,7 @@ import (
 )
 
 // OpenPart makes a store a peer.Parts.
-func (s store) OpenPart(_ context.Context, _ farm.FolderID, p farm.Path, _ farm.Digest, offset, n int64) (io.ReadCloser, error) {
+func (s store) OpenPart(_ context.Context, _ farm.MemberID, _ farm.FolderID, p farm.Path, _ farm.Digest, offset, n int64) (io.ReadCloser, error) {
 	b, ok := s[p]
 	switch {
 	case !ok:
@@ -27,7 +27,7 @@ func (s store) OpenPart(_ context.Context, _ farm.FolderID, p farm.Path, _ farm.
 }
 
 // Recipe gives what the test can tell: nobody here knows what a recipe is.
-func (s store) Recipe(_ context.Context, _ farm.FolderID, p farm.Path, d, base farm.Digest) ([]byte, error) {
+func (s store) Recipe(_ context.Context, _ farm.MemberID, _ farm.FolderID, p farm.Path, d, base farm.Digest) ([]byte, error) {
 	if _, ok := s[p]; !ok {
 		return nil, farm.Errorf("open", p.String(), farm.NotFound, "no such content")
 	}
