@@ -216,6 +216,7 @@ func TestAssemble(t *testing.T) {
 	for _, serial := range []bool{false, true} {
 		each := func(name string, do func(*testing.T, *large)) {
 			t.Run(fmt.Sprint(name, ", serial ", serial), func(t *testing.T) {
+				t.Parallel()
 				l := newLarge(t)
 				l.serial = serial
 				l.restart(l.mem)
@@ -293,6 +294,7 @@ func TestAssemble(t *testing.T) {
 
 // TestResume has a transfer that goes on after its holder died and after a restart, and fetches no chunk twice.
 func TestResume(t *testing.T) {
+	t.Parallel()
 	content := append(noise(4, 12<<20), make([]byte, 1<<20)...)
 	l := newLarge(t)
 	l.partial = 1 << 20
@@ -327,6 +329,7 @@ func TestResumeAfterDamage(t *testing.T) {
 		"longer":    func(b []byte) []byte { return append(b, 1) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			l := newLarge(t)
 			l.partial = 1 << 20
 			d := blake3.Sum256(content)
@@ -368,6 +371,7 @@ func TestChunkedCrash(t *testing.T) {
 	for _, partial := range []int64{1, 1 << 30} {
 		for _, cut := range []bool{false, true} {
 			t.Run(fmt.Sprintf("partial %d, power cut %v", partial, cut), func(t *testing.T) {
+				t.Parallel()
 				for n := 1; ; n++ {
 					l := newLarge(t)
 					l.partial, l.serial = partial, true

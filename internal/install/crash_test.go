@@ -152,6 +152,7 @@ func TestFaultSweep(t *testing.T) {
 	for _, s := range scenarios() {
 		for _, fault := range diskFaults {
 			t.Run(fmt.Sprint(s.name, ", ", fault.name), func(t *testing.T) {
+				t.Parallel()
 				for n := 1; ; n++ {
 					b := newBox(vfs.MemConfig{})
 					b.set(s)
@@ -193,6 +194,7 @@ func TestFaultSweep(t *testing.T) {
 func TestPowerCut(t *testing.T) {
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
 			for n := 1; ; n++ {
 				finished := true
 				b, plan, _ := killOnce(s, 1_000_000, func(b *box, at int) {
@@ -221,6 +223,7 @@ func TestRecoverWithoutLog(t *testing.T) {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
 			for n := 1; ; n++ {
 				b, plan, finished := killOnce(s, n, nil)
 				if finished {
@@ -250,7 +253,7 @@ func TestRecoverWithoutLog(t *testing.T) {
 func displaced(b *box) string {
 	for _, e := range staged(b.mem) {
 		data, _ := b.app.ReadFile(path(vfs.StagingDir + "/" + e.Name))
-		if string(data) == oldText || string(data) == bigText+"old" {
+		if string(data) == oldText || string(data) == oldBigText {
 			return string(data)
 		}
 	}

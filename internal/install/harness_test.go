@@ -121,6 +121,8 @@ var (
 	oldText = "old content, as all members know it"
 	newText = "new content, written on another member"
 	bigText = strings.Repeat("large content that does not travel inline. ", 1600)
+
+	oldBigText = bigText + "old"
 )
 
 // scenario is a kind of plan.
@@ -148,7 +150,7 @@ var at = path("dir/entry")
 
 func scenarios() []scenario {
 	file := func(w writer) { check(w.WriteFile(at, []byte(oldText))) }
-	big := func(w writer) { check(w.WriteFile(at, []byte(bigText+"old"))) }
+	big := func(w writer) { check(w.WriteFile(at, []byte(oldBigText))) }
 	dir := func(w writer) { check(w.Mkdir(at, 0o755)) }
 	link := func(w writer) { check(w.Symlink("old-target", at)) }
 	none := func(writer) {}

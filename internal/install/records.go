@@ -79,7 +79,10 @@ func readRecords(fs vfs.FS) (all map[string]Preserved, lines [2]int, err error) 
 		if err != nil {
 			return nil, lines, err
 		}
-		lines[i], err = readRecordsOf(f, all)
+		var st vfs.Stat
+		if st, err = f.Stat(); err == nil {
+			lines[i], err = readRecordsOf(f, st.Size, all)
+		}
 		_ = f.Close()
 		if err != nil {
 			return nil, lines, err
@@ -88,8 +91,9 @@ func readRecords(fs vfs.FS) (all map[string]Preserved, lines [2]int, err error) 
 	return all, lines, nil
 }
 
-func readRecordsOf(r io.Reader, all map[string]Preserved) (lines int, err error) {
-	b := bufio.NewReaderSize(r, maxRecordBytes)
+// readRecordsOf reads what r holds, which is size bytes, and adds it to all.
+func readRecordsOf(r io.Reader, size int64, all map[string]Preserved) (lines int, err error) {
+	b := bufio.NewReaderSize(r, int(min(maxRecordBytes, size+1)))
 	for {
 		row, err := b.ReadSlice('\n')
 		if len(row) > 0 {

@@ -17,6 +17,7 @@ func TestReadOnlyParent(t *testing.T) {
 	const uid = 33
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
 			for n := 1; ; n++ {
 				b := newBox(vfs.MemConfig{UID: uid})
 				b.cfg.KeepDeleted = s.gone
@@ -121,6 +122,7 @@ func TestHalfSetAttributes(t *testing.T) {
 
 // TestFullStaging has more displaced files with a writer than may wait.
 func TestFullStaging(t *testing.T) {
+	t.Parallel()
 	b := newBox(vfs.MemConfig{})
 	check(b.start(b.mem))
 	const more = 3
@@ -151,6 +153,7 @@ func TestFullStaging(t *testing.T) {
 
 // TestLogBeginsAnew writes more intents than the log may grow to, while one stays open.
 func TestLogBeginsAnew(t *testing.T) {
+	t.Parallel()
 	b := newBox(vfs.MemConfig{})
 	check(b.start(b.mem), b.app.WriteFile(at.Parent(), []byte("dir as a file")))
 	check(b.app.Remove(at.Parent()), b.app.Mkdir(at.Parent(), 0o755), b.app.WriteFile(at, []byte(oldText)))

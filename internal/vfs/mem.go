@@ -43,7 +43,7 @@ type Mem struct {
 	synced *node // the tree as of the last Sync
 }
 
-// node is an inode. Its data is replaced or appended to, never changed in place, so that a snapshot shares it.
+// node is an inode. Its data is replaced or appended to, and changed in place only where no snapshot shares it.
 type node struct {
 	ino          uint64
 	kind         farm.Type
@@ -53,6 +53,7 @@ type node struct {
 	mtime, ctime int64
 	links        uint64
 	data         []byte
+	shared       bool // a snapshot has the same data
 	target       string
 	xattrs       farm.XAttrs
 	children     map[string]*node
@@ -113,6 +114,7 @@ func (n *node) clone(done map[*node]*node) *node {
 	if c, ok := done[n]; ok {
 		return c
 	}
+	n.shared = true
 	c := *n
 	c.writers = 0
 	done[n] = &c

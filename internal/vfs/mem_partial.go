@@ -40,7 +40,7 @@ func (t *memPartial) Link(p farm.Path) error {
 	return err
 }
 
-// WriteAt writes into a copy of the data: that may be shared with a snapshot.
+// WriteAt writes into a copy of the data if that is shared with a snapshot, or grows.
 func (t *memTemp) WriteAt(b []byte, off int64) (int, error) {
 	unlock, err := t.lock("write")
 	if err != nil {
@@ -51,10 +51,12 @@ func (t *memTemp) WriteAt(b []byte, off int64) (int, error) {
 	if err := t.m.room("write", t.p, size); err != nil {
 		return 0, err
 	}
-	data := make([]byte, size)
-	copy(data, t.n.data)
-	copy(data[off:], b)
-	t.n.data = data
+	if t.n.shared || size > len(t.n.data) {
+		data := make([]byte, size)
+		copy(data, t.n.data)
+		t.n.data, t.n.shared = data, false
+	}
+	copy(t.n.data[off:], b)
 	t.n.mtime = t.m.touch(t.n)
 	return len(b), nil
 }
