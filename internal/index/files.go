@@ -1,6 +1,8 @@
 package index
 
 import (
+	"io"
+
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/vfs"
 )
@@ -21,6 +23,9 @@ func (files) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs
 	if err != nil {
 		return nil, 0, err
 	}
+	if flags&vfs.OPEN_MAIN_DB != 0 {
+		return database{file{f}}, out, nil
+	}
 	return file{f}, out, nil
 }
 
@@ -40,4 +45,16 @@ func (f file) SharedMemory() vfs.SharedMemory {
 		return s.SharedMemory()
 	}
 	return nil
+}
+
+// database is the file of the database. SQLite takes what lies behind its end for zeros, and a page of zeros for one
+// without rows: but a page that is neither in the log nor in the file was cut off.
+type database struct{ file }
+
+func (d database) ReadAt(p []byte, off int64) (int, error) {
+	n, err := d.file.ReadAt(p, off)
+	if err == io.EOF && off >= pageBytes {
+		err = sqlite3.IOERR_CORRUPTFS
+	}
+	return n, err
 }
