@@ -121,7 +121,7 @@ func (v *victim) play(ctx context.Context, done int, did func(int)) error {
 }
 
 func (v *victim) follow(ctx context.Context, done int, did func(int)) error {
-	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	ctx, cancel := context.WithTimeout(ctx, 6*settleTime)
 	defer cancel()
 	for n, step := range v.steps {
 		switch {
@@ -213,7 +213,7 @@ func TestKilledAtEveryCall(t *testing.T) {
 	}
 	for ; ; at += *killEvery {
 		dir := shortLived(t)
-		script := newKillScript(time.Now().Add(time.Minute))
+		script := newKillScript(time.Now().Add(time.Hour))
 		done, killed := die(t, dir, script, at, 0)
 		mustBeBetween(t, dir, script, at, done)
 		if killed {
