@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -12,7 +13,10 @@ import (
 	"tandem/internal/vfs"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400) // the sweeps make a great many small trees, of which few are alive at a time
+	goleak.VerifyTestMain(m)
+}
 
 // osWriter is writer on a directory.
 type osWriter string
