@@ -247,8 +247,9 @@ func mustBeBetween(t *testing.T, dir string, script *killScript, at, done int) {
 	if errors.Is(err, os.ErrNotExist) && done == 0 {
 		return
 	}
-	if err == nil {
-		err = between(is, script.tree(done), script.tree(min(done+1, len(script.steps))))
+	next := min(done+1, len(script.steps))
+	if err == nil && between(is, script.tree(done, true), script.tree(next, true)) != nil {
+		err = between(is, script.tree(done, false), script.tree(next, false))
 	}
 	if err != nil {
 		t.Fatalf("killed ahead of call %d, %d steps done: %v", at, done, err)
@@ -270,7 +271,11 @@ func mustEnd(t *testing.T, dir string, script *killScript, done int) error {
 		return err
 	}
 	is, err := lookAround(v.root)
-	if end := script.tree(len(script.steps)); err == nil {
+	end, local := script.tree(len(script.steps), false), is["e/a"] == killFile(loserText)
+	if local {
+		end = script.tree(len(script.steps), true)
+	}
+	if err == nil {
 		err = between(is, end, end)
 	}
 	if err != nil {
@@ -280,16 +285,20 @@ func mustEnd(t *testing.T, dir string, script *killScript, done int) error {
 	if err != nil || len(left) > 0 {
 		return fmt.Errorf("left in staging: %v, %w", left, err)
 	}
-	return errors.Join(v.preservedAll(), v.indexAgrees(t.Context()))
+	return errors.Join(v.preservedAll(local), v.indexAgrees(t.Context()))
 }
 
-// preservedAll tells what was not preserved and should be, or was and should not.
-func (v *victim) preservedAll() error {
+// preservedAll tells what was not preserved and should be, or was and should not. Where the local write has won, the
+// other one is kept by its author.
+func (v *victim) preservedAll(local bool) error {
 	list, err := v.keeper.List()
 	if err != nil {
 		return err
 	}
 	lost := map[string]farm.Reason{killFile(loserText): farm.ReasonConflict, killFile(deletedText): farm.ReasonDeleted}
+	if local {
+		delete(lost, killFile(loserText))
+	}
 	for _, p := range list {
 		is := fmt.Sprintf("file of %d, %x", p.Attr.Size, [32]byte(p.Attr.Digest))
 		if lost[is] == p.Reason {

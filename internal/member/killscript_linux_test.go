@@ -33,6 +33,7 @@ type killScript struct {
 	steps    []killStep
 	contents map[farm.Digest][]byte // of other members
 	start    time.Time
+	rival    int // the step that is concurrent with the one before it
 	seq      farm.Seq
 	vectors  map[string]farm.Vector
 }
@@ -43,7 +44,7 @@ const (
 	linkedText  = "by two names"
 )
 
-// newKillScript has other members write after start, which is later than now, so that they win.
+// newKillScript has other members write after start, which is later than now, so that they win where nothing comes between.
 func newKillScript(start time.Time) *killScript {
 	s := &killScript{start: start, contents: map[farm.Digest][]byte{}, vectors: map[string]farm.Vector{}}
 	large := make([]byte, 600<<10)
@@ -71,6 +72,7 @@ func newKillScript(start time.Time) *killScript {
 		}
 		return os.Rename(tmp, filepath.Join(root, "e", "a"))
 	})
+	s.rival = len(s.steps)
 	s.file("e/a", "three, and wins") // written by who had not seen it
 	s.file("f", linkedText)
 	s.application("g", killFile(linkedText), func(root string) error {
@@ -122,10 +124,14 @@ func (s *killScript) application(p, is string, do func(root string) error) {
 	s.steps = append(s.steps, killStep{path: p, is: is, app: do})
 }
 
-// tree is what is there after the first n steps, by path.
-func (s *killScript) tree(n int) map[string]string {
+// tree is what is there after the first n steps, by path. Local: a death came between the application's write and its
+// version, which then is the later of the two, and wins.
+func (s *killScript) tree(n int, local bool) map[string]string {
 	tree := map[string]string{}
-	for _, step := range s.steps[:n] {
+	for i, step := range s.steps[:n] {
+		if local && i == s.rival {
+			continue
+		}
 		if tree[step.path] = step.is; step.is == "" {
 			delete(tree, step.path)
 		}
