@@ -146,8 +146,25 @@ func (v *victim) follow(ctx context.Context, done int, did func(int)) error {
 			did(n + 1)
 		}
 	}
+	err := v.settle(ctx)
 	v.keeper.Sweep(ctx)
-	return nil
+	return err
+}
+
+// settle waits until the scan of the start has ended and nothing is left to do.
+func (v *victim) settle(ctx context.Context) error {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, is := v.runner.State(); is.Trusted && is.Waiting == 0 {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func (v *victim) close() error {
