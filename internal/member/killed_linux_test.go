@@ -78,7 +78,7 @@ func openVictim(dir string, script *killScript, killAt int) (_ *victim, err erro
 	if err = v.fs.Prepare("www"); err != nil {
 		return nil, err
 	}
-	holder := &folder{index: v.index}
+	holder := &folder{index: v.index, scanner: scan.New(v.fs, scan.Config{Recipes: v.index})}
 	v.keeper = install.New(v.fs, install.Config{Folder: "www", KeepDeleted: true, Moved: holder.moved, Recipes: v.index, PartialBytes: 1})
 	if err = v.keeper.Recover(); err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ func openVictim(dir string, script *killScript, killAt int) (_ *victim, err erro
 	}
 	v.runner = replica.NewRunner(replica.RunnerConfig{
 		Folder: "www", Machine: replica.Config{Folder: "www", Meta: meta, Finished: v.keeper.Finished()},
-		Log: logPort{v.index}, Watcher: v, Scanner: walker{scan.New(v.fs, scan.Config{Recipes: v.index})}, Installer: installPort{v.keeper, v.fs}, Transport: v,
+		Log: logPort{v.index}, Watcher: v, Scanner: walker{scanPort{holder}}, Installer: installPort{v.keeper, v.fs}, Transport: v,
 		Parts: v.keeper, Fetcher: v, Publish: func(farm.FolderState, replica.Summary) {}, Sink: func(farm.Event) {},
 		Logger: slog.New(slog.DiscardHandler),
 	})
@@ -100,13 +100,13 @@ func openVictim(dir string, script *killScript, killAt int) (_ *victim, err erro
 }
 
 // walker is scanPort without a count of what is not kept.
-type walker struct{ *scan.Scanner }
+type walker struct{ scanPort }
 
 func (w walker) Walk(ctx context.Context, dir farm.Path, deep bool, log replica.Log, report func(farm.Path) error) error {
 	if !deep {
-		return w.Scanner.List(ctx, dir, log, report)
+		return w.f.scanner.List(ctx, dir, log, report)
 	}
-	return w.Scanner.Walk(ctx, dir, log, report)
+	return w.f.scanner.Walk(ctx, dir, log, report)
 }
 
 // play runs the script to its end. Of the steps that are done, what other members wrote is said again. Did is called with
