@@ -222,6 +222,7 @@ func (w *killWorld) Recipe(_ context.Context, _ farm.MemberID, _ farm.Path, d, _
 
 func (w *killWorld) Linked() []farm.MemberID                                  { return []farm.MemberID{"web2"} }
 func (w *killWorld) Push(farm.Change)                                         {}
+func (w *killWorld) PushMove([]farm.MemberID, farm.Move) []farm.MemberID      { return nil }
 func (w *killWorld) Room(context.Context)                                     {}
 func (w *killWorld) Relay([]farm.MemberID, farm.Change)                       {}
 func (w *killWorld) Want(farm.MemberID, farm.Vector, bool)                    {}
