@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tandem/internal/farm"
+	"tandem/internal/vfs"
 )
 
 // Preserved is what was kept of a path outside the tree: a file or symlink, or that there was a directory.
@@ -23,13 +24,54 @@ type Preserved struct {
 
 // keep moves name, a file or symlink in staging, to the preserved files as p, and tells so. Is the same preserved
 // already, name is removed.
-func (k *Keeper) keep(name farm.Path, p Preserved) error {
+func (k *Keeper) keep(name farm.Path, st vfs.Stat, p Preserved) error {
+	if st.Type == farm.File && st.Links > 1 {
+		if err := k.unlink(name, p.Attr); err != nil {
+			return err
+		}
+	}
 	added, err := k.kept.add(name, p)
 	if err != nil || added.ID == "" {
 		return err
 	}
 	k.tell(&k.told.kept, added, k.tellKept)
 	return nil
+}
+
+// unlink has name, in staging, be a copy of its own of what has other names too: who writes to those must not write to what
+// is preserved. A content that is another by now is Unstable.
+func (k *Keeper) unlink(name farm.Path, want farm.Attr) error {
+	f, err := k.fs.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	t, err := k.fs.Temp()
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	if _, err = t.CopyFrom(f); err != nil {
+		return err
+	}
+	d, _, err := sum(t, want.Size)
+	if err != nil {
+		return err
+	}
+	if d != want.Digest {
+		return farm.Errorf("preserve", name.String(), farm.Unstable, "written to under another name")
+	}
+	if err = t.SetAttr(vfs.SetAttr{Mode: &want.Mode, Owner: &want.Owner, XAttrs: &want.XAttrs, MTime: &want.MTime}); err != nil {
+		return err
+	}
+	copied := k.stagingName("new-%d-%s", want.Digest[:8])
+	if err = t.Link(copied); err != nil {
+		return err
+	}
+	if err = k.fs.Exchange(copied, name); err != nil {
+		return err
+	}
+	return k.fs.Remove(copied)
 }
 
 func (k *Keeper) tellKept(p Preserved) {

@@ -57,6 +57,30 @@ func TestPreservedOncePerVersionAndContent(t *testing.T) {
 	}
 }
 
+// What has another name is preserved as a copy: who writes to the other name in place does not write to what is preserved.
+func TestPreservedApartFromOtherNames(t *testing.T) {
+	b := newBox(vfs.MemConfig{})
+	check(b.start(b.mem), b.app.WriteFile(path("f"), []byte("loser")), b.app.Link(path("f"), path("g")))
+	if r := b.lose(path("f"), "winner", 1); r.Outcome != farm.Done {
+		t.Fatal(r.Outcome, r.Err)
+	}
+	b.k.Sweep(t.Context())
+	check(b.app.WriteFile(path("g"), []byte("later")))
+	list := must(b.k.List())
+	if len(list) != 1 {
+		t.Fatalf("preserved: %+v", list)
+	}
+	_, rc, err := b.k.OpenPreserved(list[0].ID)
+	check(err)
+	defer rc.Close()
+	if got := string(must(io.ReadAll(rc))); got != "loser" {
+		t.Errorf("preserved %q", got)
+	}
+	if left := staged(b.mem); len(left) > 0 {
+		t.Errorf("left in staging: %v", left)
+	}
+}
+
 func TestPreservedEvent(t *testing.T) {
 	b := newBox(vfs.MemConfig{})
 	check(b.start(b.mem), b.app.WriteFile(path("f"), []byte("loser")))

@@ -183,11 +183,15 @@ func (k *Keeper) settleAs(l *leftover, content farm.Attr, st vfs.Stat) (bool, er
 		} else if l.in.expect.Type == farm.Absent {
 			reason = farm.ReasonDisplaced
 		}
-		err = k.keep(l.in.name(), Preserved{Path: l.in.path, Attr: a, Reason: reason})
+		err = k.keep(l.in.name(), st, Preserved{Path: l.in.path, Attr: a, Reason: reason})
 	case lost == nil, l.in.deleted() && k.moved(l.in, a):
 		err = k.fs.Remove(l.in.name())
 	default:
-		err = k.keep(l.in.name(), Preserved{Path: l.in.path, Attr: a, Reason: reasonOf(lost), Lost: lost.Stamp, By: lost.By})
+		err = k.keep(l.in.name(), st, Preserved{Path: l.in.path, Attr: a, Reason: reasonOf(lost), Lost: lost.Stamp, By: lost.By})
+	}
+	if farm.KindOf(err) == farm.Unstable {
+		l.verify = true
+		return false, nil
 	}
 	return err == nil, err
 }
@@ -242,5 +246,5 @@ func (k *Keeper) keepEntry(in intent, name, p farm.Path) error {
 	default:
 		return k.fs.Remove(name)
 	}
-	return k.keep(name, Preserved{Path: p, Attr: a, Reason: farm.ReasonDisplaced})
+	return k.keep(name, st, Preserved{Path: p, Attr: a, Reason: farm.ReasonDisplaced})
 }
