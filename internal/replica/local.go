@@ -147,9 +147,7 @@ func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
 		return false
 	}
 	other := seen.Stat.Ino != r.Disk.Stat.Ino || r.Disk.Type != farm.Dir
-	if seen.Linked && r.Disk.Type == farm.File && seen.Stat.Ino == r.Disk.Stat.Ino {
-		m.emit(Twins{r.Path, r.Disk}) // whoever wrote was notified of under one of the names
-	}
+	m.twins(w, r, seen)
 	if m.rules.ReadOnly {
 		m.undo(r, seen)
 	} else {

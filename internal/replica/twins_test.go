@@ -8,6 +8,30 @@ import (
 	"tandem/internal/farm"
 )
 
+// A name that is new of a file which was written to under it says nothing of the others: all is looked at, in a while.
+func TestUnknownNamesOfAFile(t *testing.T) {
+	for _, written := range []bool{false, true} {
+		now := time.Unix(1_700_000_000, 0)
+		m := New(Config{Folder: "shop", Meta: farm.Meta{Actor: farm.Actor{Member: "web1", Epoch: 1}}}, rows{})
+		m.Step(now, Start{})
+		m.Step(now, Walked{ID: 1})
+		stat := farm.Fingerprint{Ino: 1, MTime: 1, CTime: 2}
+		if written {
+			stat.MTime = 2
+		}
+		path := farm.MustPath("a")
+		m.Step(now, Dirty{Paths: []farm.Path{path}})
+		m.Step(now, Observed{Path: path, Seen: farm.Observation{Path: path, Linked: true, Attr: farm.Attr{Type: farm.File}, Stat: stat}})
+		if m.Trusted() == written {
+			t.Errorf("written %v, trusted %v", written, m.Trusted())
+		}
+		effects := m.Step(now.Add(twinsDelay), Tick{})
+		if slices.ContainsFunc(effects, func(e Effect) bool { _, ok := e.(Walk); return ok }) != written {
+			t.Errorf("written %v: %v", written, effects)
+		}
+	}
+}
+
 // A file with several names that changes in place is notified of under one of them: the others are looked at, too. A new
 // file that takes one of the names concerns no other.
 func TestOtherNamesOfAFile(t *testing.T) {
