@@ -72,6 +72,7 @@ type Machine struct {
 
 	specials map[farm.Path]string // what was told of as not replicated
 	nameless map[farm.Path]nameless
+	linked   map[uint64]bool // inodes that had several names when they were looked at
 	unkept   map[string]bool // kinds of attributes that were told of as not represented here
 
 	syncing   bool
@@ -135,6 +136,7 @@ func New(cfg Config, db Catalogue) *Machine {
 		walks:    map[int]bool{},
 		specials: map[farm.Path]string{},
 		nameless: map[farm.Path]nameless{},
+		linked:   map[uint64]bool{},
 		unkept:   map[string]bool{},
 	}
 	if m.minMoved == 0 {

@@ -32,8 +32,8 @@ func TestUnknownNamesOfAFile(t *testing.T) {
 	}
 }
 
-// A file with several names that changes in place is notified of under one of them: the others are looked at, too. A new
-// file that takes one of the names concerns no other.
+// A file with several names that changes in place is notified of under one of them: the others are looked at, too, also
+// when that name was taken away since. A file that never had another name concerns no other.
 func TestOtherNamesOfAFile(t *testing.T) {
 	path := farm.MustPath("a")
 	now := time.Unix(1_700_000_000, 0)
@@ -52,7 +52,8 @@ func TestOtherNamesOfAFile(t *testing.T) {
 		linked bool
 		want   bool
 	}{
-		{"new", 1, 1, true, false}, {"in place", 1, 2, true, true}, {"another file", 2, 3, true, false}, {"one name", 2, 4, false, false},
+		{"new", 1, 1, true, false}, {"in place", 1, 2, true, true}, {"another file takes the name", 2, 3, true, true},
+		{"one name is left", 2, 4, false, false}, {"a third file", 3, 5, false, true}, {"and a fourth", 4, 6, false, false},
 	} {
 		if got := see(c.ino, c.size, c.linked); got != c.want {
 			t.Errorf("%s: %v", c.what, got)
