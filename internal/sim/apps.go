@@ -41,6 +41,10 @@ func (f *sim) application(n *node) {
 		n.twins(p)
 		return
 	}
+	if f.opt.Moves && f.chance(30) {
+		n.moveTree()
+		return
+	}
 	if f.opt.Wide {
 		drawn(f.world, operations).do(n, p)
 		return

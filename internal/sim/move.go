@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"tandem/internal/farm"
@@ -80,6 +81,11 @@ func (n *node) tookAlong(mv farm.Move) {
 		if o.closed[value{from, v}] && !o.closed[value{to, v}] {
 			n.f.logf("%s: %s went along to %s", n.id, short(v), to)
 			n.wentAlong(map[farm.Path]string{from: v}, mv.From, mv.To)
+			for was := range maps.Clone(o.over) { // what it took the place of was renamed too, and seen under its old name
+				if was.path == from {
+					o.replaced(n, to, was.content)
+				}
+			}
 		}
 	}
 	if w := n.writer; w != nil && w.path.Under(mv.From) {
@@ -87,5 +93,25 @@ func (n *node) tookAlong(mv farm.Move) {
 		for _, part := range []string{"", w.part} {
 			o.partial[value{w.path, part}] = true
 		}
+	}
+}
+
+// moveTree renames a directory between two names, makes it if it is missing, or writes in it.
+func (n *node) moveTree() {
+	names := []farm.Path{farm.MustPath("m"), farm.MustPath("n")}
+	for i, from := range names {
+		if st, err := n.mem.Lstat(from); err != nil || st.Type != farm.Dir {
+			continue
+		}
+		if n.f.chance(25) {
+			n.write(farm.MustPath(from.String() + "/" + pick(n.f.world, []string{"a", "b", "c"})))
+		} else {
+			n.rename(from, names[1-i])
+		}
+		return
+	}
+	n.mkdir(names[0])
+	for _, name := range []string{"a", "b", "c"} {
+		n.write(farm.MustPath("m/" + name))
 	}
 }

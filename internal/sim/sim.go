@@ -25,6 +25,8 @@ type Options struct {
 	Topology    Topology
 	Large       bool // contents are large and alike: they are put together from chunks, and members die in the middle
 
+	Moves bool // applications also rename a directory to and fro that nobody else has much to do with
+
 	Wide     bool // applications do all that operations.go lists
 	Stalls   bool // members stand still for seconds (SIGSTOP, a slow disk), links hold messages back, links flap
 	Clocks   bool // clocks jump by an hour, one goes ten years ahead
