@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"tandem/internal/farm"
@@ -46,7 +47,7 @@ func (f *sim) application(n *node) {
 		return
 	}
 	if f.opt.Wide {
-		drawn(f.world, operations).do(n, p)
+		drawn(f.world, f.operations()).do(n, p)
 		return
 	}
 	switch f.rng.IntN(14) {
@@ -80,6 +81,7 @@ func (f *sim) fresh(n *node) string {
 
 // notice tells the machine what the watcher would, or loses it, in which case a rescan follows.
 func (n *node) notice(ps ...farm.Path) {
+	n.acted = n.f.now
 	if !n.up {
 		return
 	}
@@ -96,8 +98,12 @@ func (n *node) notice(ps ...farm.Path) {
 
 // noticeMove tells of a directory that was renamed, as a watcher that knows both names does, or one that does not.
 func (n *node) noticeMove(from, to farm.Path) {
+	n.acted = n.f.now
 	if !n.up || n.deaf || n.f.chance(30) {
 		n.notice(from, to)
+		if n.up && !n.deaf { // if it is, a rescan follows
+			n.later(0, 3*time.Millisecond, func() { n.step(replica.Tree{Dir: to}) })
+		}
 		return
 	}
 	n.later(0, 3*time.Millisecond, func() { n.step(replica.Moved{From: from, To: to}) })
@@ -125,7 +131,7 @@ func (n *node) goes(p farm.Path) {
 }
 
 func (n *node) write(p farm.Path) {
-	if n.writer != nil && n.writer.path == p {
+	if n.busy(p) {
 		return
 	}
 	before := n.seen(p)
@@ -133,11 +139,8 @@ func (n *node) write(p farm.Path) {
 	if n.mem.App().WriteFile(p, []byte(content)) != nil {
 		return
 	}
-	if before != "" {
-		n.f.oracle.replaced(n, p, before)
-	}
 	n.f.logf("%s: write %s %s", n.id, p, short(content))
-	n.f.oracle.wrote(n, p, content)
+	n.inPlace(p, before, content, true)
 	n.notice(p)
 }
 
@@ -172,7 +175,7 @@ func (n *node) replace(p farm.Path) {
 func (n *node) appendTo(p farm.Path) {
 	before := n.seen(p)
 	h, err := n.mem.App().OpenWrite(p)
-	if err != nil || n.writer != nil && n.writer.path == p {
+	if err != nil || n.busy(p) {
 		if h != nil {
 			n.must(h.Close())
 		}
@@ -182,10 +185,7 @@ func (n *node) appendTo(p farm.Path) {
 	n.must(h.Append([]byte(more)))
 	n.must(h.Close())
 	n.f.logf("%s: append %s %s", n.id, p, short(more))
-	if before != "" {
-		n.f.oracle.replaced(n, p, before)
-	}
-	n.f.oracle.wrote(n, p, before+more)
+	n.inPlace(p, before, before+more, true)
 	n.notice(p)
 }
 
@@ -199,13 +199,10 @@ func (n *node) startWriting(p farm.Path) {
 	if err != nil {
 		return
 	}
-	if before != "" {
-		n.f.oracle.replaced(n, p, before)
-	}
 	part := n.f.fresh(n)
 	n.must(h.Append([]byte(part)))
-	n.f.oracle.partial[value{p, ""}] = true
-	n.f.oracle.partial[value{p, part}] = true
+	n.inPlace(p, before, "", false)
+	n.inPlace(p, "", part, false)
 	n.writer = &writer{n: n, path: p, handle: h, part: part, content: part + "!", before: before}
 	n.f.logf("%s: open %s %s", n.id, p, short(part))
 	n.notice(p)
@@ -216,8 +213,12 @@ func (n *node) finish(w *writer) {
 	n.must(w.handle.Append([]byte("!")))
 	n.must(w.handle.Close())
 	n.f.logf("%s: close %s %s (doomed %v)", n.id, w.path, short(w.content), w.doomed)
-	if !w.doomed {
-		n.f.oracle.wrote(n, w.path, w.content)
+	names := n.namesOf(w.handle.Ino())
+	if !w.doomed && !slices.Contains(names, w.path) {
+		names = append(names, w.path) // what has taken its place has not seen it
+	}
+	for _, p := range names {
+		n.f.oracle.wrote(n, p, w.content)
 	}
 	n.notice(w.path)
 }
@@ -298,9 +299,9 @@ func (n *node) removeAll(p farm.Path) {
 	}
 }
 
-// rename moves a file or a whole tree. Only its two names are noticed.
+// rename moves a file or a whole tree. Of that the watcher tells its two names, and that anything may have happened below.
 func (n *node) rename(from, to farm.Path) {
-	if from == to || to.Under(from) || n.writer != nil {
+	if from == to || to.Under(from) || n.writer != nil || n.sameFile(from, to) {
 		return
 	}
 	st, err := n.mem.Lstat(from)

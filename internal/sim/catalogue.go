@@ -16,6 +16,9 @@ type catalogue struct {
 
 	recipes map[farm.Digest]recipe // of large contents
 
+	putting func(was, r farm.Record)      // looks at what is put
+	spoil   func(farm.Record) farm.Record // nil: nothing is spoilt
+
 	synced     map[farm.Path]farm.Record
 	syncedMeta farm.Meta
 }
@@ -25,9 +28,19 @@ func newCatalogue() *catalogue {
 }
 
 func (c *catalogue) Get(p farm.Path) (farm.Record, bool) { r, ok := c.records[p]; return r, ok }
-func (c *catalogue) Put(r farm.Record)                   { c.records[r.Path] = r }
 func (c *catalogue) Drop(p farm.Path)                    { delete(c.records, p) }
 func (c *catalogue) SetMeta(m farm.Meta)                 { c.meta = m }
+
+// Put writes a record.
+func (c *catalogue) Put(r farm.Record) {
+	if c.spoil != nil {
+		r = c.spoil(r)
+	}
+	if c.putting != nil {
+		c.putting(c.records[r.Path], r)
+	}
+	c.records[r.Path] = r
+}
 
 func (c *catalogue) Live(dir farm.Path) bool {
 	for p, r := range c.records {

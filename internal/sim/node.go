@@ -34,6 +34,9 @@ type node struct {
 	unclean bool      // the last stop was a power cut
 	life    int       // counts starts: answers for an earlier life are lost
 	inCall  bool      // a system call of ours is under way: applications may come between
+	pin     farm.Path // what an installation under way must not let go of
+	acted   time.Time // when an application did something the last time
+	started time.Time
 	placing farm.Path // where an installation under way puts something that was not there
 	writer  *writer   // the application that has a file open
 	told    farm.FolderState
@@ -42,14 +45,20 @@ type node struct {
 	heard   map[farm.MemberID]said
 	passed  map[[2]farm.MemberID]uint64
 
-	folds   bool            // see Options.Fold
-	absent  bool            // has not joined yet
-	seeding bool            // starts with an index that is new while others hold the folder
-	extra   farm.ExtraFiles // what becomes of files that the farm does not know when it is seeded
-	stalled time.Time       // until then it does nothing
-	deaf    bool            // no notifications come
-	missed  bool            // ... and some would have
-	disk    error           // what its disk answers to what would change it; nil: all is well
+	folds    bool            // see Options.Fold
+	absent   bool            // has not joined yet
+	seeding  bool            // starts with an index that is new while others hold the folder
+	extra    farm.ExtraFiles // what becomes of files that the farm does not know when it is seeded
+	stalled  time.Time       // until then it does nothing
+	deaf     bool            // no notifications come
+	missed   bool            // ... and some would have
+	paused   bool
+	readOnly bool
+	excluded string       // pattern of what it leaves alone; empty: nothing
+	filter   *scan.Filter // of that
+	ruled    *scan.Filter // under which it runs, or ran the last time
+
+	disk error // what its disk answers to what would change it; nil: all is well
 }
 
 func (n *node) now() time.Time { return n.f.now.Add(n.skew) }
@@ -57,6 +66,7 @@ func (n *node) now() time.Time { return n.f.now.Add(n.skew) }
 // start is a boot: recover the disk, resume the index, scan.
 func (n *node) start(clean bool) {
 	n.up = true
+	n.started = n.f.now
 	n.life++
 	n.heard, n.passed = map[farm.MemberID]said{}, map[[2]farm.MemberID]uint64{}
 	meta, cut := n.cat.meta, int64(0)
@@ -68,6 +78,9 @@ func (n *node) start(clean bool) {
 		}
 	}
 	n.fs = vfs.Fault(n.mem, n.fault)
+	if alter := n.f.opt.sabotage.fs; alter != nil {
+		n.fs = alter(n.fs)
+	}
 	if err := n.fs.Prepare("sim"); err != nil {
 		n.f.failf("%s: prepare: %v", n.id, err)
 		return
@@ -79,7 +92,7 @@ func (n *node) start(clean bool) {
 	}
 	n.fs = exact
 	n.keeper = install.New(n.fs, install.Config{Folder: "sim", Now: n.now, KeepDeleted: true, Recipes: n.cat, PartialBytes: simPartialBytes, Serial: true})
-	n.scanner = scan.New(n.fs, scan.Config{Now: n.now, Recipes: n.cat})
+	n.scanner = scan.New(n.fs, scan.Config{Now: n.now, Recipes: n.cat, Filter: n.filter})
 	if !n.guard(func() { err = n.keeper.Recover() }) {
 		return
 	}
@@ -95,7 +108,8 @@ func (n *node) start(clean bool) {
 		meta.Seed = n.newSeed()
 	}
 	n.machine = replica.New(replica.Config{Folder: "sim", Meta: meta, Cut: cut, Finished: n.keeper.Finished(),
-		FinishedMoves: n.keeper.FinishedMoves(), MinMoved: 2, Joined: n.seeding}, n.cat)
+		FinishedMoves: n.keeper.FinishedMoves(), MinMoved: 2, Joined: n.seeding,
+		Rules: n.rules(), Before: n.before(), Paused: n.paused}, n.cat)
 	n.seeding = false
 	n.cat.meta, n.unclean = meta, false
 	n.f.logf("%s starts, epoch %d", n.id, meta.Actor.Epoch)
@@ -115,6 +129,8 @@ func (n *node) tick(life int) {
 		n.unlessStalled(func() {
 			if n.up && n.life == life {
 				n.step(replica.Tick{})
+				n.honest()
+				n.honours()
 				n.gossip()
 				n.guard(func() { n.keeper.Sweep(context.Background()) })
 				n.tick(life)
@@ -146,12 +162,15 @@ const maxRaces = 400
 
 // fault comes between two system calls of ours.
 func (n *node) fault(op vfs.Op) error {
+	if n.inCall {
+		n.pinned()
+	}
 	if !n.inCall || n.f.calm {
 		return nil
 	}
 	if n.f.races < maxRaces && n.f.chance(n.f.opt.RacePercent) {
 		n.f.races++
-		n.inCall = false
+		n.inCall, n.pin = false, farm.Path{} // what an application does meanwhile is its own
 		n.f.application(n)
 		n.inCall = true
 	}
@@ -190,7 +209,10 @@ func (n *node) unlessStalled(do func()) {
 }
 
 func (n *node) step(in replica.Input) {
-	if !n.up {
+	if alter := n.f.opt.sabotage.input; alter != nil {
+		in = alter(in)
+	}
+	if !n.up || in == nil {
 		return
 	}
 	for _, e := range n.machine.Step(n.now(), in) {
@@ -206,7 +228,12 @@ func (n *node) step(in replica.Input) {
 	n.tell()
 }
 
-func (n *node) state() farm.FolderState { return n.machine.State() }
+func (n *node) state() farm.FolderState {
+	if alter := n.f.opt.sabotage.state; alter != nil {
+		return alter(n.machine.State())
+	}
+	return n.machine.State()
+}
 
 // tell sends heartbeats, soon after a change.
 func (n *node) tell() {
@@ -236,8 +263,8 @@ func (n *node) tell() {
 
 func (n *node) execute(e replica.Effect) {
 	const us, ms = time.Microsecond, time.Millisecond
-	if n.f.opt.sabotage != nil {
-		e = n.f.opt.sabotage(e)
+	if alter := n.f.opt.sabotage.effect; alter != nil {
+		e = alter(e)
 	}
 	switch e := e.(type) {
 	case replica.Examine:
@@ -249,13 +276,15 @@ func (n *node) execute(e replica.Effect) {
 			}
 		})
 	case replica.Install:
+		n.parentFirst(e.Plan)
 		n.later(20*us, 5*ms, func() {
 			var done farm.Installed
 			if n.placing = (farm.Path{}); e.Plan.Expect.Type == farm.Absent {
 				n.placing = e.Plan.Path
 			}
+			n.pinFor(e.Plan)
 			alive := n.guard(func() { done = n.keeper.Install(context.Background(), e.Plan, source{n, e.Plan.Path}) })
-			if n.placing = (farm.Path{}); alive {
+			if n.placing, n.pin = (farm.Path{}), (farm.Path{}); alive {
 				n.f.logf("%s install %s %s: %s", n.id, e.Plan.Want.Type, e.Plan.Path, done.Outcome)
 				if done.Err != nil {
 					n.f.logf("%s   %s: %v", n.id, e.Plan.Want.Digest.Short(), done.Err)
@@ -316,6 +345,9 @@ func (n *node) execute(e replica.Effect) {
 		n.later(ms, 10*ms, func() { n.propose() })
 	case replica.Raise:
 		n.f.logf("%s event %s %s", n.id, e.Event.ID, e.Event.Subject)
+		if e.Event.Fields["lost"] != "" && e.Event.ID == farm.EventFileBlocked {
+			n.f.oracle.givenUp(e.Event.Subject)
+		}
 	}
 }
 
@@ -334,7 +366,7 @@ func (n *node) walk(e replica.Walk) {
 	}) {
 		return
 	}
-	n.step(replica.Dirty{Paths: found})
+	n.step(replica.Dirty{Paths: found, Scan: e.Scan})
 	n.step(replica.Walked{ID: e.ID, Dir: e.Dir, Err: err})
 }
 

@@ -100,10 +100,7 @@ func (n *node) writeInPlace(p farm.Path) {
 	}
 	part := before + "~" + n.f.fresh(n)
 	n.must(h.Append([]byte(part[len(before):])))
-	if before != "" {
-		n.f.oracle.replaced(n, p, before)
-	}
-	n.f.oracle.partial[value{p, part}] = true
+	n.inPlace(p, before, part, false)
 	n.writer = &writer{n: n, path: p, handle: h, part: part, content: part + "!", before: before}
 	n.f.logf("%s: open in place %s %s", n.id, p, part)
 	n.notice(p)

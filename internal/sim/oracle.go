@@ -19,12 +19,24 @@ type value struct {
 // act is what an application did to a value, and when.
 type act struct {
 	value
-	at time.Time
+	at   time.Time
+	away bool // it went away
 }
 
 // unseen is how long the machine may take to put an application's act into the index. An act that a sync caught on disk
-// but not in the index comes back as an edit made while the node was down.
+// but not in the index comes back as an edit made while the node was down, or is told to be torn.
 const unseen = 30 * time.Millisecond
+
+// unseenFor is unseen of a machine that may stand still, or hear of nothing, for a while.
+func (o *oracle) unseenFor() time.Duration {
+	switch opt := o.f.opt; {
+	case opt.Stalls || opt.Deaf:
+		return 5 * time.Second
+	case opt.LostPercent > 0:
+		return 500 * time.Millisecond
+	}
+	return unseen
+}
 
 // oracle knows what applications did and saw.
 type oracle struct {
@@ -35,16 +47,17 @@ type oracle struct {
 	partial map[value]bool // was on disk while its writer had not closed it
 	excused map[value]bool // its writer's power was cut before it was durable, or it came back by rename
 	since   map[farm.MemberID][]act
-	author  map[value]*node          // who wrote it first
-	by      map[value]map[*node]bool // whose applications wrote or replaced it
-	returns map[value]bool           // written before a member was set back
-	setBack map[value]bool           // the author's power was cut later: nobody can tell what it had preserved by then
+	author  map[value]*node             // who wrote it first
+	by      map[value]map[*node]bool    // whose applications wrote or replaced it
+	made    map[farm.Position]farm.Path // where each version was made
+	returns map[value]bool              // written before a member was set back
+	setBack map[value]bool              // the author's power was cut later: nobody can tell what it had preserved by then
 }
 
 func newOracle(f *sim) *oracle {
 	return &oracle{f: f, closed: map[value]bool{}, over: map[value]bool{}, touched: map[value]bool{},
 		partial: map[value]bool{}, excused: map[value]bool{}, since: map[farm.MemberID][]act{},
-		author: map[value]*node{}, by: map[value]map[*node]bool{}, setBack: map[value]bool{}, returns: map[value]bool{}}
+		author: map[value]*node{}, by: map[value]map[*node]bool{}, setBack: map[value]bool{}, returns: map[value]bool{}, made: map[farm.Position]farm.Path{}}
 }
 
 // wrote says that an application on n closed a content.
@@ -56,30 +69,35 @@ func (o *oracle) wrote(n *node, p farm.Path, content string) {
 	if o.closed[v] = true; o.author[v] == nil {
 		o.author[v] = n
 	}
-	o.acts(n, v)
+	o.acts(n, v, false)
 }
 
 // replaced says that an application on n made a content that it saw go away.
 func (o *oracle) replaced(n *node, p farm.Path, content string) {
 	v := value{p, content}
-	o.over[v] = true
+	if n.hidden(p) {
+		o.returns[v] = true // to the farm it has not gone
+	}
+	if !n.readOnly || o.author[v] == n {
+		o.over[v] = true
+	}
 	if !n.up && n.unclean {
 		o.returns[v] = true // a name that is gone after a power cut: it may have been lost by that
 	}
-	o.acts(n, v)
+	o.acts(n, v, true)
 }
 
-func (o *oracle) acts(n *node, v value) {
+func (o *oracle) acts(n *node, v value, away bool) {
 	if o.by[v] == nil {
 		o.by[v] = map[*node]bool{}
 	}
 	o.by[v][n] = true
-	o.since[n.id] = append(o.since[n.id], act{v, o.f.now})
+	o.since[n.id] = append(o.since[n.id], act{v, o.f.now, away})
 }
 
 // synced says that all that n has done so far survives a power cut.
 func (o *oracle) synced(n *node) {
-	o.since[n.id] = slices.DeleteFunc(o.since[n.id], func(a act) bool { return o.f.now.Sub(a.at) > unseen })
+	o.since[n.id] = slices.DeleteFunc(o.since[n.id], func(a act) bool { return o.f.now.Sub(a.at) > o.unseenFor() })
 }
 
 // cut says that what n did since its last sync may be undone.
@@ -109,6 +127,15 @@ func (o *oracle) forgets(n *node) {
 	for _, values := range []map[value]bool{o.closed, o.partial} {
 		for v := range values {
 			o.returns[v], o.setBack[v] = true, true
+		}
+	}
+}
+
+// givenUp says that nobody has the last content of a path any more: one that it replaced comes back.
+func (o *oracle) givenUp(p string) {
+	for v := range o.over {
+		if v.path.String() == p {
+			o.returns[v] = true
 		}
 	}
 }

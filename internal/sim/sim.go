@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"tandem/internal/farm"
-	"tandem/internal/replica"
 	"tandem/internal/vfs"
 )
 
@@ -38,8 +37,12 @@ type Options struct {
 	Fold     bool // the second member's file system takes names that differ in case alone for one
 	Versions bool // the trace tells of each version that is made
 
-	// sabotage alters an effect before it is executed, so that tests can show that the oracle notices; nil: none.
-	sabotage func(replica.Effect) replica.Effect
+	Pauses    bool // folders are paused for a while
+	ReadOnly  bool // members come to only read the folder, and to write to it again
+	Filters   bool // members exclude something for a while
+	HardLinks bool // applications make hard links
+
+	sabotage sabotages
 }
 
 // Mix derives varied options from a seed.
@@ -107,6 +110,9 @@ func (f *sim) all() (trace string, err error) {
 	if f.err == nil {
 		f.err = f.echo()
 	}
+	if f.err == nil {
+		f.err = f.tidy()
+	}
 	return f.trace.String(), f.err
 }
 
@@ -125,6 +131,7 @@ func (f *sim) build() {
 		n.folds = f.opt.Fold && i == 1
 		n.mem = vfs.NewMem(vfs.MemConfig{Now: n.now, Fold: n.folds})
 		n.extra = []farm.ExtraFiles{farm.ExtraPush, farm.ExtraQuarantine}[f.opt.Seed%2]
+		n.cat.putting, n.cat.spoil = n.putting, f.opt.sabotage.record
 		f.nodes = append(f.nodes, n)
 	}
 	for _, a := range f.nodes {
@@ -216,6 +223,7 @@ func (f *sim) settle() error {
 	}
 	f.join()
 	f.closeHandles()
+	f.letGo()
 	for _, n := range f.nodes {
 		n.deaf, n.disk = false, nil
 		if !n.up {
@@ -224,6 +232,7 @@ func (f *sim) settle() error {
 		n.hear()
 	}
 	f.linkAll()
+	f.choose()
 	if f.opt.LongAway {
 		f.longAway()
 	}

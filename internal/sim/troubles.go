@@ -33,7 +33,9 @@ var troubles = []trouble{
 	{"kill -9", 1, func(o Options) bool { return o.Crashes }, func(f *sim, a, _ *node) { f.kill(a, false) }},
 	{"power cut", 1, func(o Options) bool { return o.PowerCuts }, func(f *sim, a, _ *node) { f.kill(a, true) }},
 	{"a member stands still", 1, stalls, func(f *sim, a, _ *node) {
-		a.stalled = f.now.Add(f.between(10*time.Millisecond, 3*time.Second))
+		if until := f.now.Add(f.between(10*time.Millisecond, 3*time.Second)); until.After(a.stalled) {
+			a.stalled = until // never earlier: what waits for that stays in order
+		}
 		f.logf("%s stands still", a.id)
 	}},
 	{"a link is slow one way", 1, stalls, func(f *sim, a, b *node) {
@@ -43,7 +45,11 @@ var troubles = []trouble{
 	}},
 	{"a link flaps", 1, stalls, func(f *sim, a, b *node) {
 		for i := range 6 {
-			f.after(time.Duration(i)*f.between(time.Millisecond, 60*time.Millisecond), func() { f.link(a, b, i%2 == 1) })
+			f.after(time.Duration(i)*f.between(time.Millisecond, 60*time.Millisecond), func() {
+				if !f.calm {
+					f.link(a, b, i%2 == 1)
+				}
+			})
 		}
 	}},
 	{"a clock jumps ahead", 1, clocks, func(f *sim, a, _ *node) { a.skew += f.between(0, time.Hour) }},
@@ -135,7 +141,7 @@ func changes(call string) bool {
 func (f *sim) trouble() {
 	a, b := pick(f.world, f.nodes), pick(f.world, f.nodes)
 	if f.opt.Wide {
-		t := drawn(f.world, troubles)
+		t := drawn(f.world, f.troubles())
 		if t.on(f.opt) && !(a.absent || b.absent) || t.name == "a member joins" {
 			t.do(f, a, b)
 		}
