@@ -23,8 +23,11 @@ func (files) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs
 	if err != nil {
 		return nil, 0, err
 	}
-	if flags&vfs.OPEN_MAIN_DB != 0 {
+	switch {
+	case flags&vfs.OPEN_MAIN_DB != 0:
 		return database{file{f}}, out, nil
+	case flags&vfs.OPEN_WAL != 0:
+		return &walFile{file: file{f}}, out, nil
 	}
 	return file{f}, out, nil
 }

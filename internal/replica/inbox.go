@@ -36,6 +36,12 @@ func (b *inbox) put(answers ...Input) {
 	}
 }
 
+func (b *inbox) len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.list)
+}
+
 // take returns what has come. It is valid until the next call.
 func (b *inbox) take() []Input {
 	b.mu.Lock()

@@ -17,6 +17,8 @@ const (
 	remoteQueue    = 256                // changes from peers not yet decided on; then the peers wait
 	workLimit      = 8192               // paths in work above which no further changes are taken from peers, and no finds of walks
 	inlineLimit    = maxInlineBytes / 2 // the same of content in work: what is not held has to be fetched
+	lingerAbove    = 256                // answers that are out above which the runner waits for more than the first
+	lingerTime     = time.Millisecond
 	examineWorkers = 3
 	installWorkers = 6
 	walkWorkers    = 2
@@ -130,6 +132,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		case in := <-r.local:
 			effects = r.step(effects, in)
 		case <-r.inbox.ready:
+			r.linger()
 		case in := <-remote:
 			effects = r.step(effects, in)
 		case in := <-found:
@@ -144,6 +147,13 @@ func (r *Runner) Run(ctx context.Context) error {
 // busy tells whether more work would only be more to remember. Answers are always taken, and what applications do now.
 func (r *Runner) busy() bool {
 	return (r.machine.Waiting() > workLimit || r.machine.Inline() > inlineLimit) && r.machine.Flying() > 0
+}
+
+// linger waits a moment for more answers while many are out: each commit costs much the same, however little is in it.
+func (r *Runner) linger() {
+	if r.machine.Flying() > lingerAbove && r.inbox.len() < lingerAbove/2 {
+		time.Sleep(lingerTime)
+	}
 }
 
 // pace is how often the machine hears of the time.
