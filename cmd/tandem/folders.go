@@ -84,6 +84,8 @@ func backlog(f control.Folder) string {
 	var s []string
 	for _, p := range f.Peers {
 		switch {
+		case p.Evicted:
+			s = append(s, string(p.Member)+" evicted")
 		case !p.Linked:
 			s = append(s, string(p.Member)+" away")
 		case p.Backlog > 0:

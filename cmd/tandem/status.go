@@ -90,6 +90,9 @@ func printMembers(u *ui, indent string, members []control.Member, now time.Time)
 		case control.LinkDown:
 			link.tone = bad
 		}
+		if m.Evicted {
+			link.text += ", evicted"
+		}
 		if m.Draining {
 			link.text += ", draining"
 		}

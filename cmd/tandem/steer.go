@@ -113,6 +113,9 @@ func printFolder(u *ui, f control.Folder) {
 		if !p.Linked {
 			linked = cell{"no", bad}
 		}
+		if p.Evicted {
+			linked = cell{"evicted", bad}
+		}
 		switch {
 		case p.Paused:
 			flow = cell{"paused", warn}

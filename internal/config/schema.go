@@ -31,6 +31,8 @@ type Config struct {
 // Farm is the table [farm].
 type Farm struct {
 	Name string `toml:"name" default:"\"farm\"" doc:"what people call this farm; shown in status and logs"`
+
+	EvictAfter time.Duration `toml:"evict_after" default:"\"60d\"" doc:"a member that has not been heard of for so long is not waited for any more: deletions are forgotten, and when it comes back it is seeded like one that joins; see [joining](joining.md#a-member-that-was-away-for-long). 0: never"`
 }
 
 // Member is a table [member.NAME].

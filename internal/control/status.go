@@ -64,6 +64,7 @@ type Member struct {
 	Version   string        `json:"version,omitempty"`   // of its program, when it was ever linked
 	Protocol  uint32        `json:"protocol,omitempty"`  // that is spoken with it, while it is linked
 	Draining  bool          `json:"draining,omitempty"`
+	Evicted   bool          `json:"evicted,omitempty"`     // it was away for so long that nobody waits for what it has of the folders
 	Paused    bool          `json:"paused,omitempty"`      // it gets no changes of folders and gives none
 	Limit     int64         `json:"limit_bytes,omitempty"` // that this member sends to it at most, bytes a second; 0: no limit
 	Reason    string        `json:"reason,omitempty"`      // why the link is down
@@ -127,7 +128,8 @@ type FolderPeer struct {
 	Linked  bool          `json:"linked"`
 	Paused  bool          `json:"paused,omitempty"` // the folder, there
 	Braked  bool          `json:"braked,omitempty"`
-	Backlog uint64        `json:"backlog"` // changes that this member has applied and that one has not, as last heard
+	Evicted bool          `json:"evicted,omitempty"` // it was away for so long that nobody waits for it
+	Backlog uint64        `json:"backlog"`           // changes that this member has applied and that one has not, as last heard
 	Applied farm.Vector   `json:"applied"`
 	Durable farm.Vector   `json:"durable"`
 }

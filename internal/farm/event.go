@@ -45,6 +45,7 @@ const (
 	EventFolderPaused    EventID = "folder.paused"    // a person paused it, or let it go on
 	EventFolderBraked    EventID = "folder.braked"    // a scan found too much deleted; nothing of it is deleted elsewhere
 	EventFolderSeeded    EventID = "folder.seeded"    // a folder that is new here has been brought to the farm's state
+	EventFolderEvicted   EventID = "folder.evicted"   // a member was away too long and is not waited for; or it was this one
 	EventFolderProgress  EventID = "folder.progress"  // how far a long seeding, catching up or scan is
 	EventFolderEpoch     EventID = "folder.epoch"     // the index was new, lost or set back
 	EventClockSkew       EventID = "clock.skew"       // a member's clock is far from ours

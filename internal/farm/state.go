@@ -1,5 +1,7 @@
 package farm
 
+import "time"
+
 // FolderState is what a member says of one folder to the others: enough for acknowledgement, backlog, read-your-writes
 // and tombstones.
 type FolderState struct {
@@ -15,6 +17,16 @@ type FolderState struct {
 	Braked bool // a scan found so much deleted there that nothing of it is deleted elsewhere
 
 	Seeding SeedMode // how it is being seeded
+
+	// Forgot covers the deletions that members have dropped from their indexes: who knows less than that, and is not being
+	// seeded, may have files that are deleted, and nobody is sure to tell it so.
+	Forgot Vector
+}
+
+// Away says for how long a member has not been heard of, as far as somebody has listened.
+type Away struct {
+	Member MemberID
+	For    time.Duration
 }
 
 // Verdict is how a member fares with a configuration revision.
@@ -52,4 +64,7 @@ type Meta struct {
 	Clean   bool   // the index was closed in order, everything synced
 
 	Seed Seed // of the folder on this member
+
+	Forgot Vector // see FolderState
+	Away   []Away // holders that are not heard of, by name
 }

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -126,6 +127,20 @@ func TestMetaOfASeedingIsDecodedForEver(t *testing.T) {
 	want := farm.Meta{Actor: web1, Seq: 8, Clock: 1 << 50, Boot: "boot", Seed: farm.Seed{Mode: farm.SeedFull, Since: 1_795_000_000_000_000_000,
 		Extra: farm.ExtraQuarantine, Equal: farm.Tally{Count: 300, Bytes: 1 << 40}, Different: farm.Tally{Count: 2, Bytes: 5}, Missing: farm.Tally{Count: 1}}}
 	got, err := decodeMeta(recorded(t, 2, "seeding", encodeMeta(nil, want), want))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// So was what is known of members that are away.
+func TestMetaOfMembersAwayIsDecodedForEver(t *testing.T) {
+	want := farm.Meta{Actor: web1, Seq: 8, Clock: 1 << 50, Boot: "boot", Clean: true,
+		Forgot: farm.VectorOf(farm.Position{Actor: web1, Seq: 7}, farm.Position{Actor: farm.Actor{Member: "web2", Epoch: 1}, Seq: 9}),
+		Away:   []farm.Away{{Member: "web2", For: 60 * 24 * time.Hour}, {Member: "web3", For: 10 * time.Minute}}}
+	got, err := decodeMeta(recorded(t, 2, "away", encodeMeta(nil, want), want))
 	if err != nil {
 		t.Fatal(err)
 	}

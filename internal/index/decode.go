@@ -1,6 +1,8 @@
 package index
 
 import (
+	"time"
+
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -53,6 +55,7 @@ func (d *decoder) recordFlags() uint16 {
 const (
 	minEntryBytes    = 2 + 1 + 2 + 1 + 8
 	minPositionBytes = 2
+	minAwayBytes     = 2
 )
 
 func (d *decoder) disk(known []farm.Entry, flags uint16) (disk farm.Disk) {
@@ -180,6 +183,9 @@ func decodeMeta(b []byte) (farm.Meta, error) {
 	if flags&metaSeed != 0 {
 		m.Seed = d.seed()
 	}
+	if flags&metaAway != 0 {
+		m.Forgot, m.Away = d.vector(), d.away()
+	}
 	return m, d.end()
 }
 
@@ -193,6 +199,18 @@ func (d *decoder) seed() farm.Seed {
 		t.Count, t.Bytes = d.int(), d.int()
 	}
 	return s
+}
+
+func (d *decoder) away() []farm.Away {
+	n := d.count(minAwayBytes)
+	if n == 0 {
+		return nil
+	}
+	list := make([]farm.Away, n)
+	for i := range list {
+		list[i] = farm.Away{Member: farm.MemberID(d.bytes()), For: time.Duration(d.int())}
+	}
+	return list
 }
 
 func (d *decoder) vector() farm.Vector { return vectorOf(d.positions()) }

@@ -68,6 +68,7 @@ const (
 const (
 	metaClean = 1 << iota // Meta.Clean
 	metaSeed              // Meta.Seed is not zero: mode, choice, start, three tallies
+	metaAway              // Meta.Forgot or Meta.Away is not empty: both
 	metaFlagsEnd
 )
 
@@ -254,9 +255,16 @@ func encodeMeta(b []byte, m farm.Meta) []byte {
 	if m.Seed != (farm.Seed{}) {
 		flags |= metaSeed
 	}
+	if m.Forgot.Len() > 0 || len(m.Away) > 0 {
+		flags |= metaAway
+	}
 	e.b = append(e.b, flags)
 	if flags&metaSeed != 0 {
 		e.seed(m.Seed)
+	}
+	if flags&metaAway != 0 {
+		e.vector(m.Forgot)
+		e.away(m.Away)
 	}
 	return e.b
 }
@@ -267,6 +275,14 @@ func (e *encoder) seed(s farm.Seed) {
 	for _, t := range []farm.Tally{s.Equal, s.Different, s.Missing} {
 		e.int(t.Count)
 		e.int(t.Bytes)
+	}
+}
+
+func (e *encoder) away(list []farm.Away) {
+	e.uint(uint64(len(list)))
+	for _, a := range list {
+		e.string(string(a.Member))
+		e.int(int64(a.For))
 	}
 }
 

@@ -124,6 +124,8 @@ func genMeta(t *rapid.T) farm.Meta {
 		Boot: rapid.String().Draw(t, "boot"), Clean: rapid.Bool().Draw(t, "clean"),
 		Seed: rapid.SampledFrom([]farm.Seed{{}, {Mode: farm.SeedFull, Since: -1, Extra: farm.ExtraPush, Equal: farm.Tally{Count: 1, Bytes: 1 << 40}},
 			{Different: farm.Tally{Count: 300}, Missing: farm.Tally{Bytes: 7}}}).Draw(t, "seed"),
+		Forgot: genVector(t),
+		Away:   rapid.SampledFrom([][]farm.Away{nil, {{Member: "web2", For: time.Hour}, {Member: "web3", For: 1}}}).Draw(t, "away"),
 	}
 }
 

@@ -62,9 +62,15 @@ type folder struct {
 	err        error                  // why it stopped, after done
 }
 
-// openFolder opens all that the folder stands on. Others: other members hold it, too, so that it is seeded if the index
-// is new. Joined: they held it before this member.
-func (m *Member) openFolder(spec folderSpec, others, joined bool) (_ *folder, err error) {
+// opening says how a folder is seeded if its index is new.
+type opening struct {
+	others bool // other members hold it, too: it is
+	joined bool // they held it before this member
+	anew   bool // its index was given up, see rejoin
+}
+
+// openFolder opens all that the folder stands on.
+func (m *Member) openFolder(spec folderSpec, how opening) (_ *folder, err error) {
 	f := &folder{m: m, sink: m.sink, spec: spec, noticed: make(chan replica.Noticed), done: make(chan struct{}), introduced: map[farm.MemberID]bool{}}
 	defer func() {
 		if err != nil {
@@ -117,8 +123,8 @@ func (m *Member) openFolder(spec folderSpec, others, joined bool) (_ *folder, er
 	}
 	fresh := before.Actor.Epoch == 0
 	meta, cut := m.resume(spec.id, before)
-	if fresh && others {
-		if meta.Seed, err = f.newSeed(); err != nil {
+	if fresh && how.others {
+		if meta.Seed, err = f.newSeed(how.anew); err != nil {
 			return nil, err
 		}
 	}
@@ -132,7 +138,7 @@ func (m *Member) openFolder(spec folderSpec, others, joined bool) (_ *folder, er
 	f.scanner = scan.New(f.fs, scan.Config{Filter: spec.rules.filter, Now: time.Now, Log: log, Progress: f.meter.scanned, Recipes: f.index})
 	f.runner = replica.NewRunner(replica.RunnerConfig{
 		Folder: spec.id,
-		Machine: replica.Config{Folder: spec.id, Meta: meta, Joined: joined, Cut: cut,
+		Machine: replica.Config{Folder: spec.id, Meta: meta, Joined: how.joined, Cut: cut, Sweep: m.sweepEvery,
 			Rules: f.rules(), Before: f.before(), Paused: f.note.Paused != nil, Finished: f.keeper.Finished(),
 			FinishedMoves: f.keeper.FinishedMoves()},
 		Log:       logPort{f.index},

@@ -25,13 +25,14 @@ type folders struct {
 
 	noting sync.Mutex // of what is remembered
 
-	mu  sync.RWMutex
-	at  map[farm.FolderID]*folder // that run
-	why map[farm.FolderID]string  // why one that should run does not
+	mu   sync.RWMutex
+	at   map[farm.FolderID]*folder // that run
+	why  map[farm.FolderID]string  // why one that should run does not
+	anew map[farm.FolderID]bool    // those that are to be opened with a new index
 }
 
 func newFolders(m *Member) *folders {
-	return &folders{m: m, at: map[farm.FolderID]*folder{}, why: map[farm.FolderID]string{}}
+	return &folders{m: m, at: map[farm.FolderID]*folder{}, why: map[farm.FolderID]string{}, anew: map[farm.FolderID]bool{}}
 }
 
 func (fs *folders) get(id farm.FolderID) *folder {
@@ -139,10 +140,10 @@ func (fs *folders) apply() {
 		if f == nil {
 			// A new index at the start means that this member has just joined, or lost it: the others know better. A
 			// folder that is added to the farm later is new to all that run.
-			f = fs.begin(s, len(holdersIn(c, s.id)) > 1, !fs.booted)
+			f = fs.begin(s, opening{others: len(holdersIn(c, s.id)) > 1, joined: !fs.booted || fs.isAnew(s.id), anew: fs.isAnew(s.id)})
 		}
 		if f != nil {
-			f.deliver(fs.m.ctx, replica.Holders{Members: holdersIn(c, s.id)})
+			f.deliver(fs.m.ctx, replica.Holders{Members: holdersIn(c, s.id), EvictAfter: c.Farm.EvictAfter})
 			fs.introduce(f)
 		}
 	}
@@ -151,8 +152,8 @@ func (fs *folders) apply() {
 
 // introduce tells a folder of the sessions that exist already.
 func (fs *folders) introduce(f *folder) {
-	for _, id := range (transport{fs.m, f.spec.id}).Linked() {
-		if f.introduced[id] {
+	for _, id := range fs.m.holders(f.spec.id) {
+		if f.introduced[id] || id == fs.m.self || !fs.m.links.up(id) {
 			continue
 		}
 		f.introduced[id] = true
@@ -161,9 +162,9 @@ func (fs *folders) introduce(f *folder) {
 	fs.introduceHeard(f)
 }
 
-func (fs *folders) begin(s folderSpec, others, joined bool) *folder {
+func (fs *folders) begin(s folderSpec, how opening) *folder {
 	m := fs.m
-	f, err := m.openFolder(s, others, joined)
+	f, err := m.openFolder(s, how)
 	if err != nil {
 		fs.halt(s, "can't be opened: "+err.Error())
 		return nil
@@ -178,10 +179,16 @@ func (fs *folders) begin(s folderSpec, others, joined bool) *folder {
 		defer close(f.done)
 		err := f.run(f.ctx)
 		f.stop() // nobody waits for it any more
-		if err != nil && !errors.Is(err, context.Canceled) {
+		switch {
+		case errors.Is(err, replica.ErrRejoin):
+			fs.remove(f)
+			f.close()
+			fs.rejoin(s)
+			return nil
+		case err != nil && !errors.Is(err, context.Canceled):
 			fs.remove(f)
 			fs.halt(s, err.Error())
-		} else {
+		default:
 			f.finish(m.log)
 		}
 		f.close()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tandem/internal/farm"
+	"tandem/internal/index"
 )
 
 const (
@@ -54,6 +55,7 @@ func (fs *folders) start(f *folder) {
 	fs.at[id] = f
 	_, was := fs.why[id]
 	delete(fs.why, id)
+	delete(fs.anew, id)
 	fs.mu.Unlock()
 	if was {
 		fs.m.sink(farm.Event{ID: farm.EventFolderHalted, Severity: farm.Healed, Folder: id, Subject: string(id), Message: "goes on"})
@@ -87,6 +89,23 @@ func (fs *folders) halt(s folderSpec, why string) {
 			fs.m.paths.index(s.id)})
 }
 
+// rejoin gives the index of a folder up that has ended because of that. It is opened again soon.
+func (fs *folders) rejoin(s folderSpec) {
+	if _, err := index.Reset(fs.m.paths.index(s.id), time.Now()); err != nil {
+		fs.halt(s, "it is to be seeded anew, and its index can't be set aside: "+err.Error())
+		return
+	}
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fs.anew[s.id] = true
+}
+
+func (fs *folders) isAnew(id farm.FolderID) bool {
+	fs.mu.RLock()
+	defer fs.mu.RUnlock()
+	return fs.anew[id]
+}
+
 // forget drops the reasons of folders that this member does not hold any more.
 func (fs *folders) forget(want map[farm.FolderID]folderSpec) {
 	fs.mu.Lock()
@@ -94,6 +113,11 @@ func (fs *folders) forget(want map[farm.FolderID]folderSpec) {
 	for id := range fs.why {
 		if _, ok := want[id]; !ok {
 			delete(fs.why, id)
+		}
+	}
+	for id := range fs.anew {
+		if _, ok := want[id]; !ok {
+			delete(fs.anew, id)
 		}
 	}
 }
@@ -118,7 +142,7 @@ func (fs *folders) mend(ctx context.Context) error {
 			return nil
 		case <-t.C:
 			fs.mu.RLock()
-			halted := len(fs.why) > 0
+			halted := len(fs.why) > 0 || len(fs.anew) > 0
 			fs.mu.RUnlock()
 			if halted {
 				fs.apply()

@@ -95,7 +95,7 @@ func (m *Member) takeHeard(ctx context.Context, from farm.MemberID, s farm.Membe
 		return
 	}
 	for id, state := range s.Folders {
-		m.deliver(ctx, s.Member, id, replica.Relayed{Peer: s.Member, State: state})
+		m.deliver(ctx, s.Member, id, replica.Relayed{Peer: s.Member, State: state, Links: s.Links})
 	}
 }
 
@@ -120,7 +120,7 @@ func (fs *folders) introduceHeard(f *folder) {
 	for _, id := range fs.m.holders(f.spec.id) {
 		l := fs.m.links.get(id)
 		if s, ok := l.state.Folders[f.spec.id]; ok && !l.up && id != fs.m.self {
-			f.deliver(fs.m.ctx, replica.Relayed{Peer: id, State: s})
+			f.deliver(fs.m.ctx, replica.Relayed{Peer: id, State: s, Links: l.state.Links})
 		}
 	}
 }

@@ -40,6 +40,9 @@ type RunOptions struct {
 	Version string // of the program
 	Log     *slog.Logger
 	Ready   func() // called once, when the member serves
+
+	// Sweep is the time between two looks for deletions that can be forgotten and for members that are away; 0: as usual.
+	Sweep time.Duration
 }
 
 // Member is a running member of a farm.
@@ -60,6 +63,9 @@ type Member struct {
 	links    *links
 	own      *ownState
 	folders  *folders
+
+	sweepEvery time.Duration // see RunOptions
+
 	reload   *reload.Reloader
 	shell    *shell.Shell
 	web      *web.Sites
@@ -91,7 +97,7 @@ func build(o RunOptions) (*Member, error) {
 	}
 	m := &Member{
 		self: file.Name, paths: o.Paths, file: file, version: o.Version, since: time.Now(), log: o.Log.With("member", file.Name),
-		links: newLinks(),
+		links: newLinks(), sweepEvery: o.Sweep,
 	}
 	if m.identity, err = identity.Load(o.Paths.identity(), time.Now); err != nil {
 		return nil, err

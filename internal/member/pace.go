@@ -58,7 +58,7 @@ func (m *Member) repace(old, c *config.Config) {
 			switch {
 			case f.spec.id.Own():
 			case is:
-				f.deliver(m.ctx, replica.PeerDown{Peer: other.Name})
+				f.deliver(m.ctx, replica.PeerUp{Peer: other.Name, Aside: true})
 			default:
 				m.introduceTo(f, other.Name)
 			}
@@ -68,7 +68,7 @@ func (m *Member) repace(old, c *config.Config) {
 
 // introduceTo tells a folder of a session that exists already.
 func (m *Member) introduceTo(f *folder, id farm.MemberID) {
-	f.deliver(m.ctx, replica.PeerUp{Peer: id})
+	f.deliver(m.ctx, replica.PeerUp{Peer: id, Aside: !m.exchanges(f.spec.id, id)})
 	said := m.links.get(id).state
 	if s, ok := said.Folders[f.spec.id]; ok {
 		f.deliver(m.ctx, replica.PeerState{Peer: id, State: s, Links: said.Links})

@@ -24,7 +24,8 @@ type server struct {
 	*Member
 	t     *testing.T
 	paths Paths
-	www   string // its own place for the folder "www"
+	www   string        // its own place for the folder "www"
+	sweep time.Duration // see RunOptions
 	stop  context.CancelFunc
 	done  chan error
 }
@@ -104,7 +105,7 @@ func (s *server) place() {
 
 func (s *server) start() {
 	s.t.Helper()
-	m, err := build(RunOptions{Paths: s.paths, Version: "test", Log: slog.New(slog.DiscardHandler)})
+	m, err := build(RunOptions{Paths: s.paths, Version: "test", Log: slog.New(slog.DiscardHandler), Sweep: s.sweep})
 	if err != nil {
 		s.t.Fatal(err)
 	}

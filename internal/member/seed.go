@@ -9,8 +9,9 @@ import (
 	"tandem/internal/replica"
 )
 
-// newSeed is how a folder begins whose index is new and that other members hold, too.
-func (f *folder) newSeed() (farm.Seed, error) {
+// newSeed is how a folder begins whose index is new and that other members hold, too. Anew: its old index was given up,
+// because what the farm has deleted is not all in it.
+func (f *folder) newSeed(anew bool) (farm.Seed, error) {
 	list, err := f.fs.ReadDir(farm.Path{})
 	if err != nil {
 		return farm.Seed{}, err
@@ -19,8 +20,11 @@ func (f *folder) newSeed() (farm.Seed, error) {
 	if len(list) > 0 {
 		s.Mode = farm.SeedFull
 	}
-	if f.spec.id.Own() {
-		s.Extra = farm.ExtraPush // nobody is asked about Tandem's own folders
+	switch { // nobody is asked about Tandem's own folders
+	case f.spec.id == farm.FolderFarm, f.spec.id.Own() && !anew:
+		s.Extra = farm.ExtraPush
+	case f.spec.id.Own(): // a certificate that was deleted does not come back
+		s.Extra = farm.ExtraQuarantine
 	}
 	return s, nil
 }

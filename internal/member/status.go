@@ -3,6 +3,7 @@ package member
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,6 +67,7 @@ func (m *Member) memberStatus(c *config.Config) []control.Member {
 			if !l.seen.IsZero() {
 				cm.LastSeen = &l.seen
 			}
+			cm.Evicted = slices.ContainsFunc(m.folders.all(), func(f *folder) bool { return f.evicted(mem.Name) })
 		}
 		list = append(list, cm)
 	}
@@ -124,10 +126,10 @@ func (m *Member) oneFolder(f *folder) control.Folder {
 		l := m.links.get(h)
 		theirs := l.state.Folders[f.spec.id]
 		p := control.FolderPeer{Member: h, Linked: l.up, Applied: theirs.Applied, Durable: theirs.Durable, Backlog: backlog(s.Applied, theirs.Applied),
-			Paused: theirs.Paused, Braked: theirs.Braked}
+			Paused: theirs.Paused, Braked: theirs.Braked, Evicted: f.evicted(h)}
 		cf.Peers = append(cf.Peers, p)
 		switch {
-		case cf.Reason != "":
+		case cf.Reason != "" || p.Evicted:
 		case !m.exchanges(f.spec.id, h):
 			cf.Reason = m.whoIsPaused(h) + " is paused"
 		case !l.up && m.config().Linked(m.self, h):
@@ -146,6 +148,12 @@ func (m *Member) oneFolder(f *folder) control.Folder {
 	}
 	cf.InSync = cf.Reason == ""
 	return cf
+}
+
+// evicted tells whether the folder goes on without the member.
+func (f *folder) evicted(id farm.MemberID) bool {
+	_, sum := f.runner.State()
+	return slices.Contains(strings.Fields(sum.Evicted), string(id))
 }
 
 // whoIsPaused names this member if it is, else the other.

@@ -133,9 +133,7 @@ func (m *Member) Up(id farm.MemberID, hello wire.Hello) {
 	m.tellLinks()
 	m.edge.Link(id, true)
 	for _, f := range m.folders.heldBy(id) {
-		if m.exchanges(f.spec.id, id) {
-			f.deliver(m.ctx, replica.PeerUp{Peer: id})
-		}
+		f.deliver(m.ctx, replica.PeerUp{Peer: id, Aside: !m.exchanges(f.spec.id, id)})
 	}
 }
 

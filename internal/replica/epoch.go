@@ -46,8 +46,10 @@ func (m *Machine) give(p farm.Path) farm.Position {
 	return farm.Position{Actor: m.meta.Actor, Seq: m.meta.Seq}
 }
 
-// forget drops a path whose deletion all have.
+// forget drops a path whose deletion all have that are waited for.
 func (m *Machine) forget(p farm.Path, r farm.Record) {
+	m.meta.Forgot = m.meta.Forgot.Join(r.Context())
+	m.putMeta()
 	m.forgotten = max(m.forgotten, r.Context().At(m.first.Actor))
 	m.db.Drop(p)
 }

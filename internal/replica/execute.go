@@ -65,6 +65,8 @@ func (r *Runner) execute(ctx context.Context, effects []Effect) error {
 			r.mu.Unlock()
 		case Sweep:
 			r.group.Go(func() { r.propose(ctx) })
+		case Rejoin:
+			return ErrRejoin
 		case Raise:
 			r.budget.raise(r.cfg.Sink, e.Event)
 		case answered:

@@ -128,8 +128,8 @@ func (m *Machine) lost(w *work, p farm.Path) bool {
 	if !w.restored || w.tries < lostTries {
 		return false
 	}
-	for _, h := range m.holders {
-		if q := m.peers[h]; h != m.meta.Actor.Member && (q == nil || !q.linked || q.state.Paused) {
+	for _, h := range m.others() {
+		if q := m.peers[h]; q == nil || !q.linked || q.state.Paused {
 			return false
 		}
 	}
@@ -199,6 +199,9 @@ func (m *Machine) pause(on bool) {
 	}
 	for _, id := range sortedPeers(m.peers) {
 		if p := m.peers[id]; p.linked {
+			if m.rejoin(id, p.state) {
+				return
+			}
 			m.ask(id, p)
 			if !p.wanted.IsZero() {
 				m.emit(Stream{To: id, Known: p.wants, Upto: m.meta.Known, Bare: p.bare})
@@ -218,6 +221,9 @@ func (m *Machine) push(c farm.Change) {
 
 // wanted answers a peer's question, or keeps it for the end of the pause.
 func (m *Machine) wanted(in Wanted) {
+	if m.lapsed(m.peer(in.From)) { // it must begin anew first
+		return
+	}
 	if m.paused {
 		p := m.peer(in.From)
 		p.wants, p.bare, p.wanted = in.Known, in.Bare, m.now

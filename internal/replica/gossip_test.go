@@ -17,6 +17,7 @@ type gossip struct {
 // said is what a member has said of itself.
 type said struct {
 	state  farm.FolderState
+	links  []farm.MemberID
 	number uint64
 }
 
@@ -39,7 +40,7 @@ func (n *node) linkedIDs() []farm.MemberID {
 func (n *node) note(in replica.Input) {
 	if s, ok := in.(replica.PeerState); ok {
 		n.rig.said++
-		n.heard[s.Peer] = said{s.State, n.rig.said}
+		n.heard[s.Peer] = said{s.State, s.Links, n.rig.said}
 	}
 }
 
@@ -59,7 +60,7 @@ func (g *rig) gossip() {
 				n.passed[way] = s.number
 				if to.heard[about.id].number < s.number {
 					to.heard[about.id] = s
-					to.step(replica.Relayed{Peer: about.id, State: s.state})
+					to.step(replica.Relayed{Peer: about.id, State: s.state, Links: s.links})
 				}
 			}
 		}

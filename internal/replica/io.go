@@ -28,8 +28,12 @@ type (
 	// Start is the first input.
 	Start struct{}
 
-	// Holders names the members that hold the folder: all must acknowledge a deletion before it is forgotten.
-	Holders struct{ Members []farm.MemberID }
+	// Holders names the members that hold the folder: all must acknowledge a deletion before it is forgotten, unless they
+	// have been away for longer than EvictAfter; 0: however long.
+	Holders struct {
+		Members    []farm.MemberID
+		EvictAfter time.Duration
+	}
 
 	// Dirty asks to look at paths, because something happened to them.
 	Dirty struct {
@@ -123,8 +127,11 @@ type (
 	// Chosen answers FindExtras, any number of times.
 	Chosen struct{ Paths []farm.Path }
 
-	// PeerUp says that a session with a holder of the folder is established.
-	PeerUp struct{ Peer farm.MemberID }
+	// PeerUp says that a session with a holder of the folder is established. Aside: it is heard, and nothing is exchanged.
+	PeerUp struct {
+		Peer  farm.MemberID
+		Aside bool
+	}
 
 	// PeerDown says that it is lost.
 	PeerDown struct{ Peer farm.MemberID }
@@ -140,6 +147,7 @@ type (
 	Relayed struct {
 		Peer  farm.MemberID
 		State farm.FolderState
+		Links []farm.MemberID // with whom it had sessions then
 	}
 
 	// Expire proposes records to forget, because they are deletions.
@@ -269,6 +277,10 @@ type (
 	// Sweep looks for deletions that may be old enough to forget. Answer: Expire, any number.
 	Sweep struct{}
 
+	// Rejoin ends the machine: its index lacks deletions that others have forgotten. The folder is to be opened again with a
+	// new index, as one that is seeded.
+	Rejoin struct{}
+
 	// Raise tells people.
 	Raise struct{ Event farm.Event }
 )
@@ -289,6 +301,7 @@ func (FindExtras) effect()  {}
 func (Sync) effect()        {}
 func (BarrierDone) effect() {}
 func (Sweep) effect()       {}
+func (Rejoin) effect()      {}
 func (Raise) effect()       {}
 
 // Pace of a machine.

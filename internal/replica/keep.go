@@ -16,7 +16,9 @@ func (m *Machine) tick(full bool) {
 		m.syncing, m.lastSync = true, m.now
 		m.emit(Sync{Upto: v})
 	}
-	if m.now.Sub(m.lastSweep) >= sweepEvery {
+	if m.now.Sub(m.lastSweep) >= m.sweepEvery {
+		m.countAway()
+		m.learnForgot()
 		m.lastSweep = m.now
 		m.emit(Sweep{})
 	}
@@ -42,7 +44,7 @@ func (m *Machine) synced(in Synced) {
 	m.putMeta()
 }
 
-// expire forgets deletions that every holder has acknowledged as durable. A version of the path that does not descend
+// expire forgets deletions that every holder that is waited for has acknowledged as durable. A version of the path that does not descend
 // from the deletion can then only be a new one.
 //
 // What lies below is forgotten first: as long as anything is known of it, it may live elsewhere and need its directory.
@@ -65,9 +67,9 @@ func (m *Machine) expire(paths []farm.Path) {
 	}
 }
 
-// aheadOfAll tells whether all that the other holders have said they know is known here.
+// aheadOfAll tells whether all that the other holders that are waited for have said they know is known here.
 func (m *Machine) aheadOfAll() bool {
-	for _, h := range m.holders {
+	for _, h := range m.others() {
 		if p := m.peers[h]; p != nil && !m.meta.Known.CoversAll(p.state.Known) {
 			return false
 		}
@@ -94,15 +96,12 @@ func allAbsent(known []farm.Entry) bool {
 	return true
 }
 
-// durableEverywhere tells whether all holders have said that v survives a power cut there.
+// durableEverywhere tells whether all holders that are waited for have said that v survives a power cut there.
 func (m *Machine) durableEverywhere(v farm.Vector) bool {
 	if !m.meta.Durable.CoversAll(v) {
 		return false
 	}
-	for _, h := range m.holders {
-		if h == m.meta.Actor.Member {
-			continue
-		}
+	for _, h := range m.others() {
 		if p := m.peers[h]; p == nil || !p.state.Durable.CoversAll(v) {
 			return false
 		}

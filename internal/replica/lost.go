@@ -55,10 +55,10 @@ func withLost(lost []farm.Position, dot farm.Position) []farm.Position {
 	return out
 }
 
-// allLinked tells whether there is a session with every other holder of the folder.
+// allLinked tells whether there is a session with every other holder of the folder that is waited for.
 func (m *Machine) allLinked() bool {
-	for _, h := range m.holders {
-		if p := m.peers[h]; h != m.meta.Actor.Member && (p == nil || !p.linked) {
+	for _, h := range m.others() {
+		if p := m.peers[h]; p == nil || !p.linked {
 			return false
 		}
 	}

@@ -70,6 +70,10 @@ type Machine struct {
 	peers    map[farm.MemberID]*peer
 	holders  []farm.MemberID
 
+	evictAfter time.Duration   // 0: nobody is evicted
+	overdue    []farm.MemberID // holders that have been away for longer
+	ended      bool            // see rejoin
+
 	specials map[farm.Path]string // what was told of as not replicated
 	nameless map[farm.Path]nameless
 	linked   map[uint64]bool // inodes that had several names when they were looked at
@@ -80,6 +84,8 @@ type Machine struct {
 	lastSync  time.Time
 	lastSweep time.Time
 
+	sweepEvery time.Duration
+
 	now time.Time
 	out []Effect
 }
@@ -87,6 +93,7 @@ type Machine struct {
 // peer is what the machine knows of another holder of the folder.
 type peer struct {
 	linked     bool
+	aside      bool // there is a session, and nothing is exchanged
 	met        bool // has been asked since our start
 	state      farm.FolderState
 	missed     bool            // a move of its was not taken in: its answer, which is on its way, leaves that out
@@ -112,6 +119,7 @@ type Config struct {
 	FinishedMoves []farm.Move
 	MinMoved      int // entries from which on a rename is one step; 0: a sensible number
 
+	Sweep  time.Duration // between looks for what can be forgotten; 0: ten minutes
 	Rules  Rules
 	Before func(farm.Path) bool // what was excluded in the life before; nil: the same as now
 	Paused bool
@@ -120,24 +128,28 @@ type Config struct {
 // New returns a machine whose first input must be Start.
 func New(cfg Config, db Catalogue) *Machine {
 	rules := cfg.Rules.complete()
+	if cfg.Sweep == 0 {
+		cfg.Sweep = sweepEvery
+	}
 	m := &Machine{
 		folder: cfg.Folder, db: db, meta: cfg.Meta, skip: rules.Excluded, joined: cfg.Joined,
 		seeding: cfg.Meta.Seed.Mode == farm.SeedEmpty || cfg.Meta.Seed.Mode == farm.SeedFull,
 		rules:   rules, before: cfg.Before, paused: cfg.Paused, cut: cfg.Cut,
 		finished: cfg.Finished, finishedMoves: cfg.FinishedMoves, minMoved: cfg.MinMoved,
-		work:     map[farm.Path]*work{},
-		below:    map[farm.Path]int{},
-		awaiting: map[farm.Path][]farm.Path{},
-		retries:  map[farm.Path]time.Time{},
-		kept:     map[farm.Path]int{},
-		lows:     map[farm.Actor]*lowHeap{},
-		early:    map[farm.Actor]map[farm.Seq]bool{},
-		peers:    map[farm.MemberID]*peer{},
-		walks:    map[int]bool{},
-		specials: map[farm.Path]string{},
-		nameless: map[farm.Path]nameless{},
-		linked:   map[uint64]bool{},
-		unkept:   map[string]bool{},
+		work:       map[farm.Path]*work{},
+		below:      map[farm.Path]int{},
+		awaiting:   map[farm.Path][]farm.Path{},
+		retries:    map[farm.Path]time.Time{},
+		kept:       map[farm.Path]int{},
+		lows:       map[farm.Actor]*lowHeap{},
+		early:      map[farm.Actor]map[farm.Seq]bool{},
+		peers:      map[farm.MemberID]*peer{},
+		walks:      map[int]bool{},
+		specials:   map[farm.Path]string{},
+		nameless:   map[farm.Path]nameless{},
+		linked:     map[uint64]bool{},
+		unkept:     map[string]bool{},
+		sweepEvery: cfg.Sweep,
 	}
 	if m.minMoved == 0 {
 		m.minMoved = minMoved
@@ -150,8 +162,13 @@ func New(cfg Config, db Catalogue) *Machine {
 // Step takes one input at a time and returns what is to be done about it.
 func (m *Machine) Step(now time.Time, in Input) []Effect {
 	m.now, m.out = now, nil
+	if m.ended {
+		return nil
+	}
 	m.admit(in)
-	m.goOn()
+	if !m.ended {
+		m.goOn()
+	}
 	return m.out
 }
 
@@ -161,7 +178,7 @@ func (m *Machine) handle(in Input) {
 	case Start:
 		m.start()
 	case Holders:
-		m.holders = in.Members
+		m.held(in)
 	case Dirty:
 		m.found(in)
 	case Tree:
@@ -201,15 +218,14 @@ func (m *Machine) handle(in Input) {
 	case Refuse:
 		m.refuse()
 	case PeerUp:
-		m.peerUp(in.Peer)
+		m.peerUp(in)
 	case PeerDown:
-		p := m.peer(in.Peer)
-		p.linked, p.asked, p.links = false, time.Time{}, nil
+		m.peerDown(in.Peer)
 	case PeerState:
 		m.peer(in.Peer).links = in.Links
 		m.peerState(in.Peer, in.State)
 	case Relayed:
-		m.relayed(in.Peer, in.State)
+		m.relayed(in)
 	case Expire:
 		m.expire(in.Paths)
 	case Choose:
@@ -283,6 +299,7 @@ func (m *Machine) State() farm.FolderState {
 	return farm.FolderState{
 		Actor: m.meta.Actor, Known: m.meta.Known, Applied: m.applied(), Durable: m.meta.Durable,
 		Waiting: int64(m.Waiting()), Paused: m.paused, Braked: m.braked, Seeding: m.meta.Seed.Mode,
+		Forgot: m.meta.Forgot,
 	}
 }
 

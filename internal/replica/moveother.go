@@ -17,6 +17,10 @@ func (m *Machine) arrivedMove(in ArrivedMove) {
 	if m.meta.Known.Covers(v.Last()) {
 		return
 	}
+	if m.lapsed(m.peer(in.From)) {
+		m.peer(in.From).refused = true
+		return
+	}
 	m.clock.Observe(v.Time)
 	m.relayMove(in)
 	m.moving = &moving{Move: v, from: in.From, until: m.now.Add(otherMoveWait)}

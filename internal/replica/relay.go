@@ -59,7 +59,8 @@ func (m *Machine) mayLack(id farm.MemberID, p *peer, from, origin farm.MemberID)
 //
 // Invariant: what the holder says here itself counts more, and what it promised stays promised: durable does not shrink
 // within one life of its index, and an earlier life says nothing about a later one.
-func (m *Machine) relayed(id farm.MemberID, s farm.FolderState) {
+func (m *Machine) relayed(in Relayed) {
+	id, s := in.Peer, in.State
 	p := m.peer(id)
 	if p.linked || id == m.meta.Actor.Member || s.Actor.Member != id || s.Actor.Epoch < p.state.Actor.Epoch {
 		return
@@ -69,6 +70,8 @@ func (m *Machine) relayed(id farm.MemberID, s farm.FolderState) {
 	}
 	if s.Actor == p.state.Actor {
 		s.Known, s.Applied, s.Durable = s.Known.Join(p.state.Known), s.Applied.Join(p.state.Applied), s.Durable.Join(p.state.Durable)
+		s.Forgot = s.Forgot.Join(p.state.Forgot)
 	}
+	p.links = in.Links
 	p.state = s
 }

@@ -19,6 +19,10 @@ func (m *Machine) arrived(from farm.MemberID, c farm.Change) {
 	if m.meta.Known.Covers(dot) || e.Path.IsRoot() || e.Path.Private() {
 		return
 	}
+	if m.lapsed(m.peer(from)) {
+		m.peer(from).refused = true
+		return
+	}
 	if m.refuses(m.peer(from), e) {
 		return
 	}
@@ -126,9 +130,20 @@ func (m *Machine) peer(id farm.MemberID) *peer {
 	return p
 }
 
-func (m *Machine) peerUp(id farm.MemberID) {
+func (m *Machine) peerDown(id farm.MemberID) {
 	p := m.peer(id)
-	p.linked = true
+	p.linked, p.aside, p.asked, p.links = false, false, zeroTime, nil
+}
+
+func (m *Machine) peerUp(in PeerUp) {
+	id, p := in.Peer, m.peer(in.Peer)
+	m.back(id)
+	if in.Aside {
+		m.peerDown(id)
+		p.aside = true
+		return
+	}
+	p.linked, p.aside = true, false
 	m.ask(id, p)
 	for path, w := range m.work { // content may be had now
 		if w.phase == forRetry {
@@ -162,7 +177,7 @@ func (m *Machine) ask(id farm.MemberID, p *peer) {
 
 // askFor asks a peer for all that it knows and we do not; bare: without content.
 func (m *Machine) askFor(id farm.MemberID, p *peer, bare bool) {
-	if m.paused {
+	if m.paused || m.lapsed(p) {
 		return
 	}
 	known := m.meta.Known
@@ -175,7 +190,11 @@ func (m *Machine) askFor(id farm.MemberID, p *peer, bare bool) {
 
 func (m *Machine) peerState(id farm.MemberID, s farm.FolderState) {
 	p := m.peer(id)
-	if p.linked && p.state.Actor != s.Actor { // it has begun (anew) to hold the folder: earlier questions went nowhere
+	if m.rejoin(id, s) {
+		return
+	}
+	// It has begun (anew) to hold the folder, or was not believed: earlier questions went nowhere.
+	if p.linked && (p.state.Actor != s.Actor || m.lapsed(p)) {
 		defer m.ask(id, p)
 	}
 	m.haveSource(p.state.Applied, s.Applied)

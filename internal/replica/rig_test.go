@@ -24,6 +24,8 @@ type rig struct {
 	quiet bool                     // only what people ask for is shown
 	out   strings.Builder
 
+	evictAfter time.Duration
+
 	together bool // members that are being seeded have not joined: the folder is new in the farm
 }
 
@@ -141,6 +143,17 @@ func (n *node) start(seeding bool) {
 	}
 }
 
+// rejoin begins anew with an index that is empty.
+func (n *node) rejoin() {
+	for _, o := range n.rig.linked(n) {
+		n.rig.unlink(n, o)
+	}
+	n.machine = nil
+	n.cat = catalogue{records: map[farm.Path]farm.Record{}, meta: farm.Meta{Actor: farm.Actor{Member: n.id, Epoch: n.cat.meta.Actor.Epoch + 1}}}
+	n.start(true)
+	n.step(replica.Holders{Members: n.rig.members(), EvictAfter: n.rig.evictAfter})
+}
+
 // link makes a session, unless one of the two is down or cut off.
 func (g *rig) link(a, b *node) {
 	if a == b || a.machine == nil || b.machine == nil || g.cut[pair(a, b)] {
@@ -234,6 +247,9 @@ func (n *node) execute(e replica.Effect) {
 		n.rig.send(n.id, e.To, replica.Wanted{From: n.id, Known: e.Known, Bare: e.Bare})
 	case replica.Stream:
 		n.stream(e)
+	case replica.Rejoin:
+		n.logf("rejoin")
+		later(n.rejoin)
 	case replica.FindExtras:
 		var found []farm.Path
 		for r := range n.cat.Under(farm.Path{}) {

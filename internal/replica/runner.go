@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"sync"
@@ -56,6 +57,7 @@ type Summary struct {
 	Held    int // deletions that the brake holds; 0: it is off
 	Limit   int // deletions that it would have believed
 	Seed    SeedState
+	Evicted string // holders that are not waited for any more, by name, separated by spaces
 }
 
 // Runner executes a machine's effects. Its goroutine is the only one that touches the machine; workers read and write
@@ -98,7 +100,10 @@ func NewRunner(cfg RunnerConfig) *Runner {
 	return r
 }
 
-// Run works until ctx ends or the log fails. All that it started has stopped when it returns.
+// ErrRejoin is what Run ends with when the folder must be seeded anew.
+var ErrRejoin = errors.New("others have forgotten deletions that this index lacks")
+
+// Run works until ctx ends, the log fails, or the index is of no use any more (ErrRejoin). All that it started has stopped when it returns.
 func (r *Runner) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer r.group.Wait()
@@ -159,7 +164,7 @@ func (r *Runner) linger() {
 // pace is how often the machine hears of the time.
 func (r *Runner) pace() time.Duration {
 	if r.machine.Idle() {
-		return idleTick
+		return min(idleTick, r.machine.sweepEvery)
 	}
 	return tickEvery
 }
@@ -276,11 +281,11 @@ func (r *Runner) sweep(ctx context.Context) {
 func (r *Runner) publish() {
 	s := r.machine.State()
 	sum := Summary{Trusted: r.machine.Trusted(), Seeding: r.machine.Seeding(), Waiting: r.machine.Waiting(), Cramped: r.machine.Cramped(), NoName: len(r.machine.nameless),
-		Paused: r.machine.Paused(), Seed: r.machine.seedState()}
+		Paused: r.machine.Paused(), Seed: r.machine.seedState(), Evicted: r.machine.evictedNames()}
 	sum.Held, sum.Limit = r.machine.Braked()
 	last := r.state.Load()
 	if last.Actor == s.Actor && last.Waiting == s.Waiting && last.Known.Equal(s.Known) && last.Applied.Equal(s.Applied) &&
-		last.Durable.Equal(s.Durable) && *r.summary.Load() == sum {
+		last.Durable.Equal(s.Durable) && last.Forgot.Equal(s.Forgot) && *r.summary.Load() == sum {
 		return
 	}
 	r.state.Store(&s)

@@ -103,6 +103,8 @@ func playFile(t *testing.T, script []byte) []byte {
 //	settle                   time passes until all is at rest, for five minutes at most
 //	show [N...] | state      trees | vectors
 //	records                  how many paths each index remembers
+//	evict DURATION           for how long a member may be away
+//	remove N                 a member is one no more
 func (g *rig) command(f []string) error {
 	switch f[0] {
 	case "start", "seed", "seedtogether":
@@ -116,7 +118,7 @@ func (g *rig) command(f []string) error {
 		}
 		for _, n := range g.nodes {
 			if n.machine != nil {
-				n.step(replica.Holders{Members: g.members()})
+				n.step(replica.Holders{Members: g.members(), EvictAfter: g.evictAfter})
 			}
 		}
 	case "quiet", "loud":
@@ -162,6 +164,19 @@ func (g *rig) command(f []string) error {
 		for _, n := range g.nodes {
 			n.logf("%d records", len(n.cat.records))
 		}
+	case "remove":
+		n := g.node(f[1])
+		for _, o := range g.linked(n) {
+			g.unlink(n, o)
+		}
+		g.nodes = slices.DeleteFunc(g.nodes, func(o *node) bool { return o == n })
+		for _, o := range g.nodes {
+			o.step(replica.Holders{Members: g.members(), EvictAfter: g.evictAfter})
+		}
+	case "evict":
+		d, err := time.ParseDuration(f[1])
+		g.evictAfter = d
+		return err
 	case "partition", "heal":
 		a, b := g.node(f[1]), g.node(f[2])
 		if g.cut[pair(a, b)] = f[0] == "partition"; g.cut[pair(a, b)] {
@@ -310,7 +325,7 @@ func (n *node) work() {
 		return
 	}
 	s := n.machine.State()
-	if s.Known.Equal(n.told.Known) && s.Applied.Equal(n.told.Applied) && s.Durable.Equal(n.told.Durable) && s.Actor == n.told.Actor && slices.Equal(n.links, n.linkedIDs()) {
+	if s.Known.Equal(n.told.Known) && s.Applied.Equal(n.told.Applied) && s.Durable.Equal(n.told.Durable) && s.Actor == n.told.Actor && n.told.Forgot.Equal(s.Forgot) && slices.Equal(n.links, n.linkedIDs()) {
 		return
 	}
 	n.told = s

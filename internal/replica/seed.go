@@ -341,6 +341,7 @@ func (m *Machine) seedWalked() {
 func (m *Machine) seeded() {
 	mode := m.meta.Seed.Mode
 	m.seeding, m.meta.Seed.Mode, m.seedLeft = false, farm.NotSeeding, nil
+	m.learnForgot()
 	m.putMeta()
 	m.sortExtras()
 	s := m.meta.Seed

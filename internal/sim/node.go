@@ -113,7 +113,7 @@ func (n *node) start(clean bool) {
 	n.seeding = false
 	n.cat.meta, n.unclean = meta, false
 	n.f.logf("%s starts, epoch %d", n.id, meta.Actor.Epoch)
-	n.step(replica.Holders{Members: n.f.ids()})
+	n.step(n.f.holders())
 	n.step(replica.Start{})
 	n.tick(n.life)
 }
@@ -241,7 +241,7 @@ func (n *node) tell() {
 		return
 	}
 	s := n.state()
-	if s.Known.Equal(n.told.Known) && s.Applied.Equal(n.told.Applied) && s.Durable.Equal(n.told.Durable) && s.Actor == n.told.Actor &&
+	if s.Known.Equal(n.told.Known) && s.Applied.Equal(n.told.Applied) && s.Durable.Equal(n.told.Durable) && s.Actor == n.told.Actor && s.Forgot.Equal(n.told.Forgot) &&
 		slices.Equal(n.links, n.linkedIDs()) {
 		return
 	}
@@ -343,6 +343,8 @@ func (n *node) execute(e replica.Effect) {
 		})
 	case replica.Sweep:
 		n.later(ms, 10*ms, func() { n.propose() })
+	case replica.Rejoin:
+		n.f.rejoin(n)
 	case replica.Raise:
 		n.f.logf("%s event %s %s", n.id, e.Event.ID, e.Event.Subject)
 		if e.Event.Fields["lost"] != "" && e.Event.ID == farm.EventFileBlocked {

@@ -140,6 +140,19 @@ func (o *oracle) givenUp(p string) {
 	}
 }
 
+// lapsed says that n begins anew and is not believed: what applications deleted or replaced there may be back, and what it
+// has preserved already it may preserve again. What it has that others deleted does not come back.
+func (o *oracle) lapsed(n *node) {
+	for v, who := range o.by {
+		if who[n] {
+			o.returns[v] = true
+		}
+	}
+	for v := range o.closed {
+		o.setBack[v] = true
+	}
+}
+
 // check compares what is there with what must be there, when all is at rest.
 func (o *oracle) check() error {
 	first := o.f.nodes[0]

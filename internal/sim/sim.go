@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tandem/internal/farm"
+	"tandem/internal/replica"
 	"tandem/internal/vfs"
 )
 
@@ -34,6 +35,7 @@ type Options struct {
 	SetBacks bool // the index is lost or an older one, or the whole machine is an older one
 	LateJoin bool // the last member comes when the others have been at work
 	LongAway bool // a member is away so long that deletions would be forgotten
+	Evict    bool // ... and is not waited for
 	Fold     bool // the second member's file system takes names that differ in case alone for one
 	Versions bool // the trace tells of each version that is made
 
@@ -65,8 +67,8 @@ func Wide(seed uint64) Options {
 		Partitions: half(), Crashes: third(), PowerCuts: third(), Skew: third(),
 		Wide: true, Stalls: third(), Clocks: third(), Deaf: third(), BadDisks: third(), SetBacks: r.IntN(5) == 0, LateJoin: third(),
 	}
-	// A member that is set back to before a deletion which all have forgotten must be seeded again.
-	opt.LongAway = !opt.SetBacks && third()
+	opt.LongAway = third()
+	opt.Evict = opt.LongAway && half()
 	return opt
 }
 
@@ -80,6 +82,8 @@ type sim struct {
 	messages int // besides heartbeats
 	races    int // writes between two system calls of ours
 	relays   int // of them, changes that were passed on
+	rejoins  int // members that lapsed
+	rejoin   func(*node)
 	states   uint64
 	filling  string // of large values
 	calm     bool
@@ -92,7 +96,7 @@ func Run(opt Options) (trace string, err error) {
 }
 
 func newSim(opt Options) *sim {
-	f := &sim{world: newWorld(opt.Seed), opt: opt, wires: map[[2]farm.MemberID]*wire{}}
+	f := &sim{world: newWorld(opt.Seed), opt: opt, wires: map[[2]farm.MemberID]*wire{}, rejoin: (*node).rejoin}
 	f.oracle = newOracle(f)
 	return f
 }
@@ -159,6 +163,15 @@ func (f *sim) linkAll() {
 			}
 		}
 	}
+}
+
+// holders says who holds the folder.
+func (f *sim) holders() replica.Holders {
+	in := replica.Holders{Members: f.ids()}
+	if f.opt.Evict {
+		in.EvictAfter = evictAfter
+	}
+	return in
 }
 
 func (f *sim) ids() []farm.MemberID {

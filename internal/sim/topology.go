@@ -34,6 +34,7 @@ func (f *sim) near(a, b *node) bool {
 // said is what a node has said of itself; of two states the one with the higher number is the later.
 type said struct {
 	state  farm.FolderState
+	links  []farm.MemberID
 	number uint64
 }
 
@@ -56,7 +57,7 @@ func (n *node) linkedIDs() []farm.MemberID {
 func (n *node) note(in replica.Input) {
 	if s, ok := in.(replica.PeerState); ok {
 		n.f.states++
-		n.heard[s.Peer] = said{s.State, n.f.states}
+		n.heard[s.Peer] = said{s.State, s.Links, n.f.states}
 	}
 }
 
@@ -74,7 +75,7 @@ func (n *node) gossip() {
 			n.later(50*time.Microsecond, 4*time.Millisecond, func() {
 				if n.f.wire(n, to).up && to.life == life && to.heard[about.id].number < s.number {
 					to.heard[about.id] = s
-					to.step(replica.Relayed{Peer: about.id, State: s.state})
+					to.step(replica.Relayed{Peer: about.id, State: s.state, Links: s.links})
 				}
 			})
 		}

@@ -180,7 +180,7 @@ func (f *sim) join() {
 	n.start(false)
 	for _, o := range f.nodes {
 		if o != n {
-			o.step(replica.Holders{Members: f.ids()})
+			o.step(f.holders())
 			f.link(o, n, true)
 		}
 	}
@@ -194,9 +194,15 @@ func (n *node) loseIndex() {
 	n.f.oracle.forgets(n)
 }
 
-// longAway cuts a member off until deletions would be forgotten, and lets applications work meanwhile.
+// evictAfter is for how long a member may be away where members are evicted.
+const evictAfter = 30 * time.Minute
+
+// longAway cuts a member off until deletions would be forgotten, or until it is evicted, and lets applications work meanwhile.
 func (f *sim) longAway() {
-	a := pick(f.world, f.nodes)
+	a, away := pick(f.world, f.nodes), 21*time.Minute
+	if f.opt.Evict {
+		away = 75 * time.Minute
+	}
 	for _, o := range f.nodes {
 		f.link(a, o, false)
 	}
@@ -207,7 +213,7 @@ func (f *sim) longAway() {
 	f.run(f.now.Add(6 * time.Second))
 	f.closeHandles()
 	f.calm = true
-	f.run(f.now.Add(21 * time.Minute))
+	f.run(f.now.Add(away))
 	f.linkAll()
 	for _, n := range f.nodes {
 		if !n.up {
@@ -215,4 +221,25 @@ func (f *sim) longAway() {
 		}
 	}
 	f.linkAll()
+}
+
+// rejoin has the member begin anew, because it has lapsed. What only it has is quarantined: pushed, it would be what
+// somebody deleted.
+func (n *node) rejoin() {
+	n.f.logf("%s lapsed", n.id)
+	n.f.rejoins++
+	n.f.kill(n, false)
+	n.cat.restore(newCatalogue())
+	n.seeding, n.extra = true, farm.ExtraQuarantine
+	n.f.oracle.lapsed(n)
+	n.f.after(time.Second, func() {
+		if !n.up {
+			n.start(true)
+			for _, o := range n.f.nodes {
+				if n.f.near(n, o) {
+					n.f.link(n, o, true)
+				}
+			}
+		}
+	})
 }

@@ -247,7 +247,7 @@ func (r *reader) state(s *pb.State) farm.MemberState {
 				Applied: r.vector("folders.applied", f.GetApplied()),
 				Durable: r.vector("folders.durable", f.GetDurable()),
 				Entries: f.GetEntries(), Waiting: f.GetWaiting(), Paused: f.GetPaused(), Braked: f.GetBraked(),
-				Bytes: f.GetBytes(), Seeding: r.seeding(f.GetSeeding()),
+				Bytes: f.GetBytes(), Seeding: r.seeding(f.GetSeeding()), Forgot: r.vector("folders.forgot", f.GetForgot()),
 			}
 		}
 	}

@@ -1278,6 +1278,7 @@ type Folder struct {
 	Braked        bool                   `protobuf:"varint,31,opt,name=braked,proto3" json:"braked,omitempty"`
 	Bytes         int64                  `protobuf:"varint,20,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	Seeding       uint32                 `protobuf:"varint,21,opt,name=seeding,proto3" json:"seeding,omitempty"`
+	Forgot        *Vector                `protobuf:"bytes,22,opt,name=forgot,proto3" json:"forgot,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1387,6 +1388,13 @@ func (x *Folder) GetSeeding() uint32 {
 		return x.Seeding
 	}
 	return 0
+}
+
+func (x *Folder) GetForgot() *Vector {
+	if x != nil {
+		return x.Forgot
+	}
+	return nil
 }
 
 type State struct {
@@ -2075,7 +2083,7 @@ const file_tandem_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\fR\brevision\x12\x16\n" +
 	"\x06wanted\x18\x02 \x01(\fR\x06wanted\x12\x16\n" +
 	"\x06faults\x18\x03 \x03(\fR\x06faults\x12%\n" +
-	"\x05sites\x18\x04 \x03(\v2\x0f.tandem.v1.SiteR\x05sites\"\xc9\x02\n" +
+	"\x05sites\x18\x04 \x03(\v2\x0f.tandem.v1.SiteR\x05sites\"\xf4\x02\n" +
 	"\x06Folder\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\rR\x05actor\x12'\n" +
@@ -2087,7 +2095,8 @@ const file_tandem_proto_rawDesc = "" +
 	"\x06paused\x18\x1e \x01(\bR\x06paused\x12\x16\n" +
 	"\x06braked\x18\x1f \x01(\bR\x06braked\x12\x14\n" +
 	"\x05bytes\x18\x14 \x01(\x03R\x05bytes\x12\x18\n" +
-	"\aseeding\x18\x15 \x01(\rR\aseeding\"\xa6\x02\n" +
+	"\aseeding\x18\x15 \x01(\rR\aseeding\x12)\n" +
+	"\x06forgot\x18\x16 \x01(\v2\x11.tandem.v1.VectorR\x06forgot\"\xa6\x02\n" +
 	"\x05State\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12%\n" +
 	"\x05roles\x18\x02 \x03(\x0e2\x0f.tandem.v1.RoleR\x05roles\x12\x1a\n" +
@@ -2211,27 +2220,28 @@ var file_tandem_proto_depIdxs = []int32{
 	7,  // 16: tandem.v1.Folder.known:type_name -> tandem.v1.Vector
 	7,  // 17: tandem.v1.Folder.applied:type_name -> tandem.v1.Vector
 	7,  // 18: tandem.v1.Folder.durable:type_name -> tandem.v1.Vector
-	1,  // 19: tandem.v1.State.roles:type_name -> tandem.v1.Role
-	14, // 20: tandem.v1.State.verdict:type_name -> tandem.v1.Verdict
-	15, // 21: tandem.v1.State.folders:type_name -> tandem.v1.Folder
-	1,  // 22: tandem.v1.JoinRequest.roles:type_name -> tandem.v1.Role
-	2,  // 23: tandem.v1.Members.Session:input_type -> tandem.v1.Frame
-	17, // 24: tandem.v1.Members.Fetch:input_type -> tandem.v1.FetchRequest
-	21, // 25: tandem.v1.Members.Sign:input_type -> tandem.v1.SignRequest
-	21, // 26: tandem.v1.Members.Renew:input_type -> tandem.v1.SignRequest
-	23, // 27: tandem.v1.Members.Call:input_type -> tandem.v1.CallRequest
-	19, // 28: tandem.v1.Door.Join:input_type -> tandem.v1.JoinRequest
-	2,  // 29: tandem.v1.Members.Session:output_type -> tandem.v1.Frame
-	18, // 30: tandem.v1.Members.Fetch:output_type -> tandem.v1.Chunk
-	22, // 31: tandem.v1.Members.Sign:output_type -> tandem.v1.SignReply
-	22, // 32: tandem.v1.Members.Renew:output_type -> tandem.v1.SignReply
-	24, // 33: tandem.v1.Members.Call:output_type -> tandem.v1.CallReply
-	20, // 34: tandem.v1.Door.Join:output_type -> tandem.v1.JoinReply
-	29, // [29:35] is the sub-list for method output_type
-	23, // [23:29] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	7,  // 19: tandem.v1.Folder.forgot:type_name -> tandem.v1.Vector
+	1,  // 20: tandem.v1.State.roles:type_name -> tandem.v1.Role
+	14, // 21: tandem.v1.State.verdict:type_name -> tandem.v1.Verdict
+	15, // 22: tandem.v1.State.folders:type_name -> tandem.v1.Folder
+	1,  // 23: tandem.v1.JoinRequest.roles:type_name -> tandem.v1.Role
+	2,  // 24: tandem.v1.Members.Session:input_type -> tandem.v1.Frame
+	17, // 25: tandem.v1.Members.Fetch:input_type -> tandem.v1.FetchRequest
+	21, // 26: tandem.v1.Members.Sign:input_type -> tandem.v1.SignRequest
+	21, // 27: tandem.v1.Members.Renew:input_type -> tandem.v1.SignRequest
+	23, // 28: tandem.v1.Members.Call:input_type -> tandem.v1.CallRequest
+	19, // 29: tandem.v1.Door.Join:input_type -> tandem.v1.JoinRequest
+	2,  // 30: tandem.v1.Members.Session:output_type -> tandem.v1.Frame
+	18, // 31: tandem.v1.Members.Fetch:output_type -> tandem.v1.Chunk
+	22, // 32: tandem.v1.Members.Sign:output_type -> tandem.v1.SignReply
+	22, // 33: tandem.v1.Members.Renew:output_type -> tandem.v1.SignReply
+	24, // 34: tandem.v1.Members.Call:output_type -> tandem.v1.CallReply
+	20, // 35: tandem.v1.Door.Join:output_type -> tandem.v1.JoinReply
+	30, // [30:36] is the sub-list for method output_type
+	24, // [24:30] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_tandem_proto_init() }
