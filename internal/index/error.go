@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -47,6 +48,8 @@ func kindOf(err error) farm.Kind {
 	switch {
 	case errors.As(err, &c):
 		return c.kind
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return farm.Full
 	case errors.Is(err, os.ErrPermission):
 		return farm.Denied
 	case !errors.As(err, &code):

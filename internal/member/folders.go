@@ -27,12 +27,12 @@ type folders struct {
 
 	mu   sync.RWMutex
 	at   map[farm.FolderID]*folder // that run
-	why  map[farm.FolderID]string  // why one that should run does not
+	why  map[farm.FolderID]halted  // those that should run and do not
 	anew map[farm.FolderID]bool    // those that are to be opened with a new index
 }
 
 func newFolders(m *Member) *folders {
-	return &folders{m: m, at: map[farm.FolderID]*folder{}, why: map[farm.FolderID]string{}, anew: map[farm.FolderID]bool{}}
+	return &folders{m: m, at: map[farm.FolderID]*folder{}, why: map[farm.FolderID]halted{}, anew: map[farm.FolderID]bool{}}
 }
 
 func (fs *folders) get(id farm.FolderID) *folder {
@@ -137,6 +137,9 @@ func (fs *folders) apply() {
 	fs.forget(want)
 	for _, s := range fs.m.specs(c) {
 		f := fs.get(s.id)
+		if f == nil && !fs.due(s.id) {
+			continue
+		}
 		if f == nil {
 			// A new index at the start means that this member has just joined, or lost it: the others know better. A
 			// folder that is added to the farm later is new to all that run.
@@ -166,7 +169,7 @@ func (fs *folders) begin(s folderSpec, how opening) *folder {
 	m := fs.m
 	f, err := m.openFolder(s, how)
 	if err != nil {
-		fs.halt(s, "can't be opened: "+err.Error())
+		fs.halt(s, "can't be opened", err)
 		return nil
 	}
 	f.ctx, f.stop = context.WithCancel(m.ctx)
@@ -187,7 +190,7 @@ func (fs *folders) begin(s folderSpec, how opening) *folder {
 			return nil
 		case err != nil && !errors.Is(err, context.Canceled):
 			fs.remove(f)
-			fs.halt(s, err.Error())
+			fs.halt(s, "stopped", err)
 		default:
 			f.finish(m.log)
 		}

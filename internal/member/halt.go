@@ -5,15 +5,24 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"tandem/internal/config"
 	"tandem/internal/farm"
 	"tandem/internal/index"
+	"tandem/internal/vfs"
 )
 
 const (
 	rootCheck = time.Second     // between looks whether a folder's root is still the one that was opened
 	mendEvery = 2 * time.Second // between attempts to open a folder that is halted
+	fullEvery = time.Minute     // ... because a disk is full, and seems to be as full as it was
+
+	// With less free space than lowState the disk of the state directory is to blame; with moreState more than there was, a
+	// folder is tried again at once. Bytes.
+	lowState  = 16 << 20
+	moreState = 1 << 20
 )
 
 // errNoRoot says that the folder was replicated before and that what is at its path now was not. To go on would delete
@@ -75,24 +84,65 @@ func (fs *folders) remove(f *folder) {
 	}
 }
 
+// halted is why a folder does not run.
+type halted struct {
+	why   string
+	again time.Time // when it is tried again at the latest
+	needs uint64    // free bytes on the disk of the state directory with which it is tried at once; 0: nothing hastens it
+}
+
 // halt remembers why a folder does not run, and tells it once.
-func (fs *folders) halt(s folderSpec, why string) {
+func (fs *folders) halt(s folderSpec, what string, err error) {
+	h := halted{why: what + ": " + err.Error()}
+	next := "bring " + s.root + " back and it goes on by itself; or, to fetch it anew from the others, stop the member and remove " +
+		fs.m.paths.index(s.id)
+	free, ferr := fs.m.paths.free()
+	low := ferr == nil && free < lowState
+	var e *farm.Error
+	// SQLite mostly calls it an input/output error that there is no room.
+	if full := farm.KindOf(err) == farm.Full; full || low && errors.As(err, &e) && strings.Contains(e.Op, "index") {
+		h.again = time.Now().Add(fullEvery)
+		next = "make room on the disk of " + s.root + "; it goes on by itself"
+		if low {
+			h.why = "the disk of the state directory " + fs.m.paths.State + " is full, " + config.Size(free).String() + " are free: " + h.why
+			h.needs, next = free+moreState, "make room on the disk of "+fs.m.paths.State+"; it goes on by itself"
+		}
+	}
 	fs.mu.Lock()
 	_, told := fs.why[s.id]
-	fs.why[s.id] = why
+	fs.why[s.id] = h
 	fs.mu.Unlock()
-	if told {
-		return
+	if !told {
+		fs.m.sink(farm.Event{ID: farm.EventFolderHalted, Severity: farm.Fault, Folder: s.id, Subject: string(s.id), Message: h.why, Next: next})
 	}
-	fs.m.sink(farm.Event{ID: farm.EventFolderHalted, Severity: farm.Fault, Folder: s.id, Subject: string(s.id), Message: why,
-		Next: "bring " + s.root + " back and it goes on by itself; or, to fetch it anew from the others, stop the member and remove " +
-			fs.m.paths.index(s.id)})
+}
+
+// due tells whether a folder that does not run may be tried now.
+func (fs *folders) due(id farm.FolderID) bool {
+	fs.mu.RLock()
+	h := fs.why[id]
+	fs.mu.RUnlock()
+	if time.Now().After(h.again) {
+		return true
+	}
+	free, err := fs.m.paths.free()
+	return h.needs > 0 && err == nil && free >= h.needs
+}
+
+// free is the number of free bytes on the disk of the state directory.
+func (p Paths) free() (uint64, error) {
+	dir, err := vfs.OpenWith(p.State, vfs.Options{})
+	if err != nil {
+		return 0, err
+	}
+	free, _, err := dir.Free()
+	return free, errors.Join(err, dir.Close())
 }
 
 // rejoin gives the index of a folder up that has ended because of that. It is opened again soon.
 func (fs *folders) rejoin(s folderSpec) {
 	if _, err := index.Reset(fs.m.paths.index(s.id), time.Now()); err != nil {
-		fs.halt(s, "it is to be seeded anew, and its index can't be set aside: "+err.Error())
+		fs.halt(s, "it is to be seeded anew, and its index can't be set aside", err)
 		return
 	}
 	fs.mu.Lock()
@@ -126,8 +176,8 @@ func (fs *folders) forget(want map[farm.FolderID]folderSpec) {
 func (fs *folders) reason(id farm.FolderID) string {
 	fs.mu.RLock()
 	defer fs.mu.RUnlock()
-	if why := fs.why[id]; why != "" {
-		return why
+	if h, ok := fs.why[id]; ok {
+		return h.why
 	}
 	return "it is being opened"
 }

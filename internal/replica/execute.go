@@ -20,7 +20,7 @@ const (
 func (r *Runner) execute(ctx context.Context, effects []Effect) error {
 	if r.db.commit(); r.db.err != nil {
 		return &farm.Error{Op: "index", Path: string(r.cfg.Folder), Kind: farm.KindOf(r.db.err), Err: r.db.err,
-			Next: "check the disk of the state directory"}
+			Next: "see that the disk of the state directory works and has room"}
 	}
 	var looks []Examine
 	var plans []farm.Plan

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"tandem/internal/control"
 	"tandem/internal/farm"
 )
 
@@ -57,4 +58,60 @@ func TestFullDisk(t *testing.T) {
 	f.equal("web1", "web2")
 	f.inSync("web1", "web2")
 	f.awaitEvent("web2", farm.EventFolderFull, began, func(e farm.Event) bool { return e.Severity == farm.Healed })
+}
+
+// A member whose state directory is on a full disk says so, halts its folders, and goes on by itself when there is room:
+// what applications wrote meanwhile, here and elsewhere, is not lost.
+func TestFullStateDisk(t *testing.T) {
+	need(t, "rsync")
+	f := newFarm(t, "web1", "web2")
+	state := filepath.Join(f.members["web2"].dir, "state")
+	f.small(state, "24M")
+	f.found("\n[folder.www]\npath = \"/var/www\"\n", nil)
+	f.inSync("web1", "web2")
+	began := time.Now()
+	ballast := filepath.Join(state, "ballast")
+	f.fill(ballast)
+	for i := range 300 {
+		f.write(filepath.Join(f.folder("web2"), fmt.Sprintf("here/%d", i)), strings.Repeat("h", 1000))
+		f.write(filepath.Join(f.folder("web1"), fmt.Sprintf("there/%d", i)), strings.Repeat("t", 1000))
+	}
+	f.await(30*time.Second, "status says why", func() error {
+		st, err := f.status("web2")
+		for _, fo := range st.Folders {
+			if fo.ID == "www" && fo.State == control.FolderHalted && strings.Contains(fo.Reason, "state directory "+state+" is full") {
+				return err
+			}
+		}
+		return fmt.Errorf("%+v %w", st.Folders, err)
+	})
+	f.write(filepath.Join(f.folder("web2"), "while halted"), "1")
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	f.inSync("web1", "web2")
+	f.equal("web1", "web2")
+	if _, err := os.Stat(filepath.Join(f.folder("web1"), "while halted")); err != nil {
+		t.Error(err)
+	}
+	f.awaitEvent("web2", farm.EventFolderHalted, began, func(e farm.Event) bool {
+		return e.Folder == "www" && e.Severity == farm.Fault && strings.Contains(e.Next, state)
+	})
+}
+
+// fill takes all space of the disk that the file is on.
+func (f *farmUnderTest) fill(name string) {
+	f.t.Helper()
+	file, err := os.Create(name)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for size := 1 << 20; size >= 1; {
+		if _, err := file.Write(make([]byte, size)); err != nil {
+			size /= 2
+		}
+	}
+	if err := file.Close(); err != nil {
+		f.t.Fatal(err)
+	}
 }
