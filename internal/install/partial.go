@@ -55,7 +55,7 @@ func (k *Keeper) openPartial(want farm.Attr, recipe chunk.Recipe, steps []chunk.
 			remote += s.Len
 		}
 	}
-	name := partialPrefix + hex.EncodeToString(want.Digest[:])
+	name := partialName(want.Digest)
 	if remote < k.cfg.PartialBytes || !k.partials.take(name) {
 		t, err = k.fs.Temp()
 		return t, nil, err
@@ -148,17 +148,21 @@ func (p *partials) due(now time.Time) bool {
 	return true
 }
 
+func partialName(d farm.Digest) string { return partialPrefix + hex.EncodeToString(d[:]) }
+
 // isPartial tells whether a name in staging is that of an interrupted transfer: never visible, of use to the next one.
 func isPartial(name string) bool { return strings.HasPrefix(name, partialPrefix) }
 
-// trimPartials removes what is too old or too much of what is in staging, the oldest first. What is in use stays.
-func (k *Keeper) trimPartials(list []vfs.DirEntry) error {
-	type left struct {
-		name  string
-		mtime int64
-		size  int64
-	}
-	var all []left
+// leftPartial is what an interrupted transfer has left.
+type leftPartial struct {
+	name  string
+	mtime int64
+	size  int64
+}
+
+// leftPartials are those in a listing of staging, the newest first.
+func (k *Keeper) leftPartials(list []vfs.DirEntry) ([]leftPartial, error) {
+	var all []leftPartial
 	var errs []error
 	for _, e := range list {
 		if !isPartial(e.Name) || e.Type != farm.File {
@@ -169,18 +173,53 @@ func (k *Keeper) trimPartials(list []vfs.DirEntry) error {
 			errs = append(errs, err)
 			continue
 		}
-		all = append(all, left{e.Name, st.MTime, st.Size})
+		all = append(all, leftPartial{e.Name, st.MTime, st.Size})
 	}
-	slices.SortFunc(all, func(a, b left) int { return cmp.Or(cmp.Compare(b.mtime, a.mtime), cmp.Compare(a.name, b.name)) })
+	slices.SortFunc(all, func(a, b leftPartial) int { return cmp.Or(cmp.Compare(b.mtime, a.mtime), cmp.Compare(a.name, b.name)) })
+	return all, errors.Join(errs...)
+}
+
+// removePartial removes one, unless it is in use.
+func (k *Keeper) removePartial(name string) (removed bool, err error) {
+	if !k.partials.take(name) {
+		return false, nil
+	}
+	defer k.partials.giveBack(name)
+	err = k.fs.Remove(farm.MustPath(vfs.StagingDir + "/" + name))
+	return err == nil, err
+}
+
+// trimPartials removes what is too old or too much of what is in staging, the oldest first. What is in use stays.
+func (k *Keeper) trimPartials(list []vfs.DirEntry) error {
+	all, err := k.leftPartials(list)
+	errs := []error{err}
 	var bytes int64
 	for i, l := range all {
 		bytes += l.size
 		age := k.cfg.Now().Sub(time.Unix(0, l.mtime))
-		if i < maxPartials && bytes <= maxPartialBytes && age < maxPartialAge || !k.partials.take(l.name) {
-			continue
+		if i >= maxPartials || bytes > maxPartialBytes || age >= maxPartialAge {
+			_, err := k.removePartial(l.name)
+			errs = append(errs, err)
 		}
-		errs = append(errs, k.fs.Remove(farm.MustPath(vfs.StagingDir+"/"+l.name)))
-		k.partials.giveBack(l.name)
 	}
 	return errors.Join(errs...)
+}
+
+// giveUpPartials removes partials of about that many bytes, the oldest first, but for one, because something else needs
+// the room; and tells whether there were any. They only spare a transfer.
+func (k *Keeper) giveUpPartials(bytes int64, keep string) (removed bool) {
+	list, err := k.fs.ReadDir(farm.MustPath(vfs.StagingDir))
+	if err != nil {
+		return false
+	}
+	all, _ := k.leftPartials(list) // what can't be looked at stays
+	for _, l := range slices.Backward(all) {
+		if bytes <= 0 || l.name == keep {
+			continue
+		}
+		if ok, err := k.removePartial(l.name); ok && err == nil {
+			bytes, removed = bytes-l.size, true
+		}
+	}
+	return removed
 }

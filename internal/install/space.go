@@ -11,18 +11,19 @@ var errBelowFloor = errors.New("waiting for space: less than min_free would be l
 
 // Install brings the path of the plan from what the plan expects to what it wants. src may be nil. It does not sync.
 //
-// A plan that finds no room, on the disk or above the folder's floor, has preserved files removed that somebody wanted to
-// go, the oldest first, and is tried again. Deletions are never refused: they make room.
+// A plan that finds no room, on the disk or above the folder's floor, has what interrupted transfers of other contents have
+// left removed, then preserved files that somebody wanted to go, the oldest first, and is tried again. Deletions are never
+// refused: they make room.
 func (k *Keeper) Install(ctx context.Context, plan farm.Plan, src Source) farm.Installed {
 	if plan.Want.Type == farm.Absent || plan.Path.IsRoot() {
 		return k.install(ctx, plan, src)
 	}
 	need := needs(plan)
-	if err := k.room(need); err != nil {
+	if err := k.room(plan.Want.Digest, need); err != nil {
 		return fail(plan, err)
 	}
 	in := k.install(ctx, plan, src)
-	if in.Outcome == farm.Failed && farm.KindOf(in.Err) == farm.Full && k.shrink(need) {
+	if in.Outcome == farm.Failed && farm.KindOf(in.Err) == farm.Full && k.makeRoom(plan.Want.Digest, need) {
 		return k.install(ctx, plan, src)
 	}
 	return in
@@ -36,8 +37,8 @@ func needs(plan farm.Plan) int64 {
 	return plan.Want.Size
 }
 
-// room refuses what would leave less free space than the folder's floor.
-func (k *Keeper) room(need int64) error {
+// room refuses what would leave less free space than the folder's floor. own is the content that is to come.
+func (k *Keeper) room(own farm.Digest, need int64) error {
 	if k.cfg.MinFreeBytes == 0 {
 		return nil
 	}
@@ -50,10 +51,16 @@ func (k *Keeper) room(need int64) error {
 		if missing <= 0 {
 			return nil
 		}
-		if !k.shrink(missing) {
+		if !k.makeRoom(own, missing) {
 			return &farm.Error{Op: "install", Kind: farm.Full, Next: "make room on the disk; it goes on by itself", Err: errBelowFloor}
 		}
 	}
+}
+
+// makeRoom removes what can be done without, of about that many bytes, and tells whether there was any. What a transfer of
+// the content own would go on with stays.
+func (k *Keeper) makeRoom(own farm.Digest, bytes int64) bool {
+	return k.giveUpPartials(bytes, partialName(own)) || k.shrink(bytes)
 }
 
 // shrink removes preserved files of about that many bytes that somebody wanted to go, and tells whether there were any.

@@ -43,3 +43,36 @@ func TestMinFree(t *testing.T) {
 	}
 	check(add("c"))
 }
+
+// What interrupted transfers have left goes before preserved files do, the oldest first and no more than is needed; not
+// what is in use, and not what the plan itself would go on with.
+func TestPartialsMakeRoom(t *testing.T) {
+	b := newBox(vfs.MemConfig{Bytes: 1_000_000})
+	b.cfg.MinFreeBytes = 290_000
+	check(b.start(b.mem))
+	data := bytes.Repeat([]byte("n"), 250_000)
+	want := farm.Attr{Type: farm.File, Mode: 0o644, Size: 250_000, Digest: blake3.Sum256(data), MTime: b.now.UnixNano(), Owner: me()}
+	left := map[string]string{"own": partialName(want.Digest), "busy": partialPrefix + "00", "old": partialPrefix + "01", "new": partialPrefix + "02"}
+	for _, who := range []string{"own", "busy", "old", "new"} {
+		p := path(vfs.StagingDir + "/" + left[who])
+		temp, err := b.mem.Partial(p)
+		check(err)
+		_, err = temp.WriteAt(make([]byte, 150_000), 0)
+		check(err, temp.Close())
+		b.now = b.now.Add(time.Minute)
+	}
+	b.k.partials.take(left["busy"])
+	there := func(who string) bool {
+		_, err := b.mem.Lstat(path(vfs.StagingDir + "/" + left[who]))
+		return err == nil
+	}
+	for who := range left {
+		if !there(who) {
+			t.Fatalf("%s is not there at the beginning", who)
+		}
+	}
+	check(b.k.Install(context.Background(), farm.Plan{Path: path("f"), Want: want, Content: data}, nil).Err)
+	if there("old") || !there("own") || !there("busy") || !there("new") {
+		t.Errorf("own %v, busy %v, old %v, new %v", there("own"), there("busy"), there("old"), there("new"))
+	}
+}

@@ -54,7 +54,7 @@ func (k *Keeper) openFor(plans []farm.Plan) (vfs.Dir, bool) {
 	for _, plan := range plans {
 		need += needs(plan)
 	}
-	if k.intents == nil || k.room(need) != nil {
+	if k.intents == nil || k.room(farm.Digest{}, need) != nil {
 		return nil, false
 	}
 	dir, err := vfs.OpenDir(k.fs, plans[0].Path.Parent())
