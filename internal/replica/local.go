@@ -64,8 +64,8 @@ func (m *Machine) observed(in Observed) {
 				seen = farm.Observation{Path: in.Path, Attr: r.Disk.Attr, Stat: r.Disk.Stat, Unchanged: true}
 				break
 			}
-			if w.tries == 2 {
-				m.raise(farm.EventFileBlocked, farm.Fault, in.Path, "can't be read: "+in.Err.Error(), "", nil)
+			if w.tries >= 2 {
+				m.block(in.Path, w, "can't be read: "+in.Err.Error())
 			}
 			w.dirty = true
 			m.later(in.Path, w, firstRetry)

@@ -206,8 +206,8 @@ func (m *Machine) installed(in farm.Installed) {
 		if w.noSource && m.lost(w, p) {
 			break
 		}
-		if w.tries == 3 {
-			m.raise(farm.EventFileBlocked, farm.Fault, p, "can't be installed: "+w.why, "", nil)
+		if w.tries >= 3 {
+			m.block(p, w, "can't be installed: "+w.why)
 		}
 		m.later(p, w, firstRetry)
 		if w.noSource {
@@ -236,9 +236,7 @@ func (m *Machine) done(w *work, in farm.Installed) {
 	if m.named(r.Path); r.Disk.Type == farm.Absent {
 		m.freed(r.Path)
 	}
-	if w.tries > 3 {
-		m.raise(farm.EventFileBlocked, farm.Healed, r.Path, "installed after all", "", nil)
-	}
+	m.heal(r.Path, w, "installed after all")
 	m.inline -= len(w.content)
 	w.tries, w.walked, w.full, w.restored, w.content = 0, false, false, false, nil
 	delete(m.kept, r.Path)

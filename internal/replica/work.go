@@ -30,6 +30,7 @@ type work struct {
 	gone       int    // children of a vanished directory that are still to be looked at
 	tellParent bool   // this is one of those
 	tries      int    // failures in a row
+	blocked    bool   // people were told of them
 	noRoom     bool   // it waits for space
 	quarantine bool   // it is an extra file, and is to become a preserved one
 	noName     bool   // the path is in nameless, and stays there until something changes
@@ -71,6 +72,7 @@ func (m *Machine) close(p farm.Path, w *work) {
 	}
 	m.inline -= len(w.content)
 	m.leaveRoom(w)
+	m.heal(p, w, "nothing stands in its way any more")
 	m.release(w)
 	m.passBarriers(p)
 	if p.IsRoot() {
@@ -125,6 +127,22 @@ func (m *Machine) later(p farm.Path, w *work, first time.Duration) {
 	w.tries++
 	w.phase = forRetry
 	m.retries[p] = m.now.Add(d)
+}
+
+// block tells people once that the path fails again and again.
+func (m *Machine) block(p farm.Path, w *work, message string) {
+	if !w.blocked {
+		w.blocked = true
+		m.raise(farm.EventFileBlocked, farm.Fault, p, message, "", nil)
+	}
+}
+
+// heal tells them that this is over, however that came.
+func (m *Machine) heal(p farm.Path, w *work, message string) {
+	if w.blocked {
+		w.blocked = false
+		m.raise(farm.EventFileBlocked, farm.Healed, p, message, "", nil)
+	}
 }
 
 // hold keeps inline content until it is installed, while there is room for it.
