@@ -135,6 +135,7 @@ func (fs *folders) apply() {
 		}
 	}
 	fs.forget(want)
+	fs.forgetNotes(want)
 	for _, s := range fs.m.specs(c) {
 		f := fs.get(s.id)
 		if f == nil && !fs.due(s.id) {

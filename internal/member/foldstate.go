@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"tandem/internal/farm"
@@ -91,6 +92,45 @@ func (p Paths) writeNote(id farm.FolderID, n folderNote) error {
 		return &farm.Error{Op: "write", Path: name, Kind: kindOf(err), Err: err, Next: "check the disk of the state directory"}
 	}
 	return nil
+}
+
+// forgetNotes forgets what people said of folders that this member does not hold any more, so that one that is added
+// again is not paused; and what a crash has left of notes.
+func (fs *folders) forgetNotes(want map[farm.FolderID]folderSpec) {
+	fs.noting.Lock()
+	defer fs.noting.Unlock()
+	p := fs.m.paths
+	dir := filepath.Dir(p.note(""))
+	list, err := os.ReadDir(dir)
+	if err != nil && !os.IsNotExist(err) {
+		fs.m.log.Warn("notes of folders that are gone stay", "err", err)
+	}
+	for _, e := range list {
+		name, whole := strings.CutSuffix(e.Name(), ".json")
+		id := farm.FolderID(name)
+		if !whole {
+			err = os.Remove(filepath.Join(dir, e.Name()))
+		} else if _, ok := want[id]; !ok {
+			err = p.forgetNote(id)
+		}
+		if err != nil {
+			fs.m.log.Warn("the note of a folder that is gone stays", "note", e.Name(), "err", err)
+		}
+	}
+}
+
+// forgetNote removes a note. While there is an index, the filter under which it was made is kept: without it, what was
+// excluded then and is missing on disk would be taken for deleted.
+func (p Paths) forgetNote(id farm.FolderID) error {
+	n, err := p.readNote(id)
+	if err == nil && n.Filter != nil {
+		if _, err = os.Lstat(p.index(id)); err == nil && n.Paused == nil {
+			return nil
+		} else if err == nil {
+			return p.writeNote(id, folderNote{Filter: n.Filter})
+		}
+	}
+	return os.Remove(p.note(id))
 }
 
 func replaceFile(name string, data []byte) error {

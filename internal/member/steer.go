@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -122,9 +123,9 @@ func (m *Member) steerHere(ctx context.Context, by farm.MemberID, req steerReque
 	return done, nil
 }
 
-// pause stops a folder or lets it go on, now and after a restart.
+// pause stops a folder or lets it go on, now and after a restart. What the folder does not take is not remembered.
 func (fs *folders) pause(ctx context.Context, f *folder, n *pauseNote) error {
-	if err := fs.remember(f, func(note *folderNote) { note.Paused = n }); err != nil {
+	if err := f.steer(ctx, replica.Pause{On: n != nil}); err != nil {
 		return err
 	}
 	f.paused.Store(n)
@@ -133,7 +134,11 @@ func (fs *folders) pause(ctx context.Context, f *folder, n *pauseNote) error {
 		message = "it is paused: nothing is sent or installed"
 	}
 	f.sink(farm.Event{ID: farm.EventFolderPaused, Severity: farm.Info, Folder: f.spec.id, Subject: string(f.spec.id), Message: message})
-	return f.steer(ctx, replica.Pause{On: n != nil})
+	err := fs.remember(f, func(note *folderNote) { note.Paused = n })
+	if err != nil {
+		err = fmt.Errorf("%s, but a restart will not know of it: %w", message, err)
+	}
+	return err
 }
 
 // flowStatus is what people said to the folder, and what it waits for people to say.

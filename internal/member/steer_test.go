@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"tandem/internal/config"
@@ -64,6 +65,72 @@ func TestPauseFolder(t *testing.T) {
 	}
 	if _, err := web1.SteerFolder(t.Context(), "wiki", control.VerbPause, true); farm.KindOf(err) != farm.NotFound {
 		t.Errorf("an unknown folder: %v", err)
+	}
+}
+
+// A pause that the folder did not take is not remembered; nor is that of a folder that the farm has no more, whether it
+// was removed while the member ran or not.
+func TestPauseIsForgotten(t *testing.T) {
+	web1 := first(t, "web1")
+	eventually(t, "the folder runs", func() bool { return web1.folders.get("www") != nil })
+	const folder = "[folder.www]\npath = \"/nowhere\"\nwatch = \"inotify\"\n"
+	inFarm := func(want bool) {
+		t.Helper()
+		web1.edit(config.FarmFile, func(src string) string {
+			without, _, found := strings.Cut(src, folder)
+			if found == want {
+				t.Fatalf("farm.toml: %s", src)
+			} else if want {
+				return without + folder
+			}
+			return without
+		})
+		if done, err := web1.ApplyConfig(t.Context(), nil, ""); err != nil || !done.Check.OK {
+			t.Fatalf("applied: %+v, %v", done, err)
+		}
+		eventually(t, "the folder is in the farm, or not", func() bool { return (web1.folders.get("www") != nil) == want })
+	}
+	paused := func() bool {
+		n, err := web1.paths.readNote("www")
+		if err != nil {
+			t.Error(err)
+		}
+		return n.Paused != nil
+	}
+	gone := web1.folders.get("www")
+	web1.say(control.VerbPause, false)
+	if !paused() {
+		t.Fatal("the pause is not remembered")
+	}
+	inFarm(false)
+	eventually(t, "the pause is forgotten", func() bool { return !paused() })
+	if err := web1.folders.pause(t.Context(), gone, &pauseNote{By: "web1"}); farm.KindOf(err) != farm.Unavailable || paused() {
+		t.Errorf("a folder that has ended: %v, remembered: %v", err, paused())
+	}
+	inFarm(true)
+	if f := web1.folder(); f.Paused != nil {
+		t.Errorf("it is paused again: %+v", f.Paused)
+	}
+	// As found at a start: a folder of another time, with an index and without, and what a crash left.
+	filter := &filterNote{Exclude: []string{"*.log"}}
+	for _, id := range []farm.FolderID{"old", "older"} {
+		if err := web1.paths.writeNote(id, folderNote{Paused: &pauseNote{By: "web1"}, Filter: filter}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	web1.end()
+	for _, err := range []error{os.MkdirAll(web1.paths.index("old"), 0o700), os.WriteFile(web1.paths.note("www")+".1.new", nil, 0o600)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	web1.start()
+	eventually(t, "only what an index needs is remembered", func() bool {
+		list, err := os.ReadDir(filepath.Dir(web1.paths.note("www")))
+		return err == nil && len(list) == 2 && list[0].Name() == "old.json" && list[1].Name() == "www.json"
+	})
+	if n, err := web1.paths.readNote("old"); err != nil || n.Paused != nil || !sameFilter(n.Filter.filter(), filter.filter()) {
+		t.Errorf("remembered of a folder that has an index: %+v, %v", n, err)
 	}
 }
 
