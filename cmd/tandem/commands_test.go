@@ -132,6 +132,9 @@ func TestCommandsWithADaemon(t *testing.T) {
 		{"folder probe wiki", 3, "", "tandem: probe wiki: this member holds no such folder\n"},
 		{"folder probe --count 0", 2, "", "a probe writes 1 to 10000 files"},
 		{"folder seed", 0, "only here  1      5 B   waits for your choice\n  only here: old.txt (file, 5 B)\n", ""},
+		{"folder seed shop --dry-run", 0, "Z, 1 d 2 h ago\n", ""},
+		{"folder seed shop --dry-run", 0, "equal      3      30 B  stayed, nothing was transferred\n", ""},
+		{"folder seed new --dry-run", 0, "new: was never seeded: no other member held it when it began here\n", ""},
 		{"folder seed shop --dry-run --json --extra push --yes", 0, `"choice": "wait"`, ""},
 		{"folder seed shop --extra push", 2, "becomes the farm's", "add --yes to push what only this member has"},
 		{"folder seed shop --extra push --yes", 0, "shop: push: 1 path, 5 B\n", ""},
@@ -239,7 +242,11 @@ func TestJoinAndInitHandOverWhatWasTyped(t *testing.T) {
 }
 
 func (d *daemon) Seed(_ context.Context, folder farm.FolderID) (control.SeedSummary, error) {
-	return control.SeedSummary{Folder: folder, Choice: "wait", Equal: control.SeedTally{Paths: 3, Bytes: 30}, Extra: control.SeedTally{Paths: 1, Bytes: 5},
+	if folder == "new" {
+		return control.SeedSummary{Folder: folder, Choice: "wait"}, nil
+	}
+	since := time.Now().Add(-26 * time.Hour)
+	return control.SeedSummary{Folder: folder, Since: &since, Choice: "wait", Equal: control.SeedTally{Paths: 3, Bytes: 30}, Extra: control.SeedTally{Paths: 1, Bytes: 5},
 		Examples: []control.SeedExample{{Path: "old.txt", Type: "file", Bytes: 5}}}, nil
 }
 

@@ -61,12 +61,16 @@ tandem folder seed uploads --extra push --yes`,
 }
 
 func printSeed(u *ui, s control.SeedSummary, choice farm.ExtraFiles) {
-	state := "seeded"
-	if s.Seeding {
-		state = "is being seeded (" + s.Mode + "), the numbers grow"
+	u.line("%s: %s", s.Folder, seedState(s, time.Now()))
+	none := control.SeedTally{}
+	if !s.Seeding && s.Equal == none && s.Different == none && s.Missing == none && s.Extra == none {
+		return
 	}
-	u.line("%s: %s", s.Folder, state)
 	t := table{head: []string{"HERE", "PATHS", "SIZE", "WHAT HAPPENS"}}
+	equal, different, missing := "stays, nothing is transferred", "is replaced by the farm's, and preserved", "is fetched"
+	if !s.Seeding {
+		equal, different, missing = "stayed, nothing was transferred", "was replaced by the farm's, and preserved", "was fetched"
+	}
 	fate := map[string]string{"wait": "waits for your choice", "quarantine": "is preserved", "push": "becomes the farm's"}
 	if choice != farm.ExtraWait {
 		s.Choice = choice.String()
@@ -76,9 +80,9 @@ func printSeed(u *ui, s control.SeedSummary, choice farm.ExtraFiles) {
 		of   control.SeedTally
 		what string
 	}{
-		{"equal", s.Equal, "stays, nothing is transferred"},
-		{"different", s.Different, "is replaced by the farm's, and preserved"},
-		{"missing", s.Missing, "is fetched"},
+		{"equal", s.Equal, equal},
+		{"different", s.Different, different},
+		{"missing", s.Missing, missing},
 		{"only here", s.Extra, fate[s.Choice]},
 	} {
 		t.add(text(r.name), text(grouped(r.of.Paths)), text(size(r.of.Bytes)), text(r.what))
@@ -90,6 +94,25 @@ func printSeed(u *ui, s control.SeedSummary, choice farm.ExtraFiles) {
 	if more := s.Extra.Paths - int64(len(s.Examples)); more > 0 && len(s.Examples) > 0 {
 		u.line("  and %s more", grouped(more))
 	}
+}
+
+// seedState says how far the seeding is.
+func seedState(s control.SeedSummary, now time.Time) string {
+	switch {
+	case s.Since == nil && !s.Seeding:
+		return "was never seeded: no other member held it when it began here"
+	case s.Since == nil:
+		return "is being seeded (" + s.Mode + "), the numbers grow"
+	}
+	since := s.Since.UTC().Format(time.RFC3339) + ", " + span(now.Sub(*s.Since)) + " ago"
+	if s.Seeding {
+		return "is being seeded (" + s.Mode + ") since " + since + ", the numbers grow"
+	}
+	state := "is seeded already, which began " + since
+	if s.Extra.Paths == 0 {
+		state += "; nothing waits for a choice"
+	}
+	return state
 }
 
 func tallied(t control.SeedTally) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 
 	"tandem/internal/farm"
 )
@@ -24,6 +25,7 @@ type SeedSummary struct {
 	Folder  farm.FolderID `json:"folder"`
 	Seeding bool          `json:"seeding"` // it is under way: the numbers grow
 	Mode    string        `json:"mode"`    // while it is: "empty", "pre-seeded" or "founding"
+	Since   *time.Time    `json:"since"`   // when the seeding began; nil: there was none, no other member held it when it began here
 	Choice  string        `json:"choice"`  // what becomes of extra files: "wait", "quarantine" or "push"
 
 	Equal     SeedTally `json:"equal"`     // as the farm has it: adopted without a transfer

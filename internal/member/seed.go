@@ -42,6 +42,10 @@ func (m *Member) Seed(ctx context.Context, id farm.FolderID) (control.SeedSummar
 		Equal: tally(s.Equal), Different: tally(s.Different), Missing: tally(s.Missing), Extra: tally(s.Only),
 		Examples: []control.SeedExample{},
 	}
+	if s.Since != 0 {
+		since := time.Unix(0, s.Since).UTC()
+		out.Since = &since
+	}
 	err := f.runner.Extras(ctx, func(p farm.Path, a farm.Attr) bool {
 		out.Examples = append(out.Examples, control.SeedExample{Path: p.String(), Type: a.Type.String(), Bytes: a.Size})
 		return len(out.Examples) < control.MaxSeedExamples

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"tandem/internal/control"
 	"tandem/internal/farm"
@@ -98,6 +99,12 @@ func TestEqualFilesAreNotTransferred(t *testing.T) {
 	eventually(t, "in sync", func() bool { return web2.folder().InSync })
 	if s := web2.seed(); s.Missing.Paths+s.Different.Paths+s.Extra.Paths > 0 || s.Equal.Bytes != 4*50_000+2<<20 {
 		t.Errorf("the summary is %+v", s)
+	}
+	if s := web2.seed(); s.Since == nil || time.Since(*s.Since) > time.Hour {
+		t.Errorf("it was seeded since %v", s.Since)
+	}
+	if s := web1.seed(); s.Since != nil || s.Seeding {
+		t.Errorf("the first member was seeded: %+v", s)
 	}
 	if n := web1.sent("web2"); n > 40_000 {
 		t.Errorf("%d bytes were sent to a member that had all content", n)
