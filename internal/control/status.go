@@ -101,8 +101,9 @@ type Folder struct {
 
 	Preserved PreservedUsage `json:"preserved"` // kept here outside the tree
 
-	// Unkept counts by kind what the last whole scan saw and what is not, or not wholly, replicated here: "fifo", "socket",
-	// "device", "mount"; "hard link" for files of several names; "mode", "owner", "xattrs", "mtime" of paths whose
+	// Unkept counts by kind what the last whole scan saw, and of FIFOs, sockets and devices what the watcher has since,
+	// Unkept counts by kind what is not, or not wholly, replicated here, as the last whole scan saw it; FIFOs, sockets and
+	// devices as they are now: "fifo", "socket",
 	// value in the farm can't be represented on this member; and "name", of paths that can't be here for their name now.
 	Unkept map[string]int64 `json:"unkept,omitempty"`
 

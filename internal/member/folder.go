@@ -55,7 +55,7 @@ type folder struct {
 	done     chan struct{}
 	steering sync.Mutex // while people say something to it
 
-	unkept     atomic.Pointer[map[string]int64] // as of the last whole scan
+	unkept     atomic.Pointer[unkept] // as of the last whole scan
 	sink       farm.Sink
 	meter      meter
 	introduced map[farm.MemberID]bool // linked members that the runner has been told of at its beginning

@@ -47,9 +47,11 @@ func (s *Scanner) examine(ctx context.Context, at place, prior farm.Disk, small 
 	}
 	for range maxReads {
 		o, err := s.look(ctx, at, prior, small)
-		switch {
-		case err == errMoved:
+		if err == errMoved {
 			continue
+		}
+		s.examined(p, prior, o, err)
+		switch {
 		case err == ErrLarge:
 			return o, err
 		case err != nil:

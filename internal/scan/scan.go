@@ -43,7 +43,10 @@ type Scanner struct {
 	log      *slog.Logger
 	recipes  Recipes
 	buffers  sync.Pool // of *[readBytes]byte
-	seen     atomic.Pointer[map[string]int64]
+
+	counting sync.Mutex
+	seen     *census // as of the last whole walk, and kept up by looks since; nil: there was none yet
+	next     *census // of the whole walk that is under way; nil: there is none
 }
 
 // New returns a Scanner of the folder fs.

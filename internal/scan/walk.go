@@ -46,7 +46,10 @@ func (s *Scanner) compare(ctx context.Context, dir farm.Path, deep bool, cat Cat
 	if s.Excluded(dir) {
 		return nil
 	}
-	w := &walk{Scanner: s, cat: cat, deep: deep, seen: map[string]int64{}, filter: s.filter.Load()}
+	w := &walk{Scanner: s, cat: cat, deep: deep, filter: s.filter.Load()}
+	if deep && dir.IsRoot() {
+		w.seen = s.beginCensus()
+	}
 	w.report = func(p farm.Path) error {
 		w.count.Reported++
 		return report(p)
@@ -69,8 +72,8 @@ func (s *Scanner) compare(ctx context.Context, dir farm.Path, deep bool, cat Cat
 		w.count.Dirs++
 		s.progress(w.count)
 	}
-	if deep && dir.IsRoot() {
-		s.seen.Store(&w.seen)
+	if w.seen != nil {
+		s.endCensus(w.seen)
 	}
 	return errors.Join(w.failed...)
 }
@@ -84,7 +87,7 @@ type walk struct {
 	report func(farm.Path) error
 	count  Progress
 	failed []error // directories that could not be read
-	seen   map[string]int64
+	seen   *census // nil: not the whole folder is walked
 }
 
 // directory compares one directory and returns the directories in it.
@@ -147,7 +150,7 @@ func (w *walk) list(dir farm.Path) (vfs.Dir, []vfs.DirEntry, error) {
 func (w *walk) entry(at vfs.Dir, p farm.Path, prior farm.Disk) (isDir bool, err error) {
 	w.count.Entries++
 	st, err := at.Lstat(p.Base())
-	w.special(st, err)
+	w.special(p, st, err)
 	switch {
 	case farm.KindOf(err) == farm.Unavailable:
 		return false, err
