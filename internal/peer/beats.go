@@ -22,7 +22,7 @@ type beats struct {
 	echoed  uint64        // our latest that the other side has answered
 	heard   chan struct{} // closed and replaced when echoed grows
 	rtt     time.Duration
-	rtts    [rememberedBeats]time.Duration // the latest, in turn; zero: none yet
+	least   time.Duration // the shortest rtt of the session; zero: none yet
 }
 
 // nextBeat makes the next beat; it is to be sent at once.
@@ -52,7 +52,9 @@ func (s *session) hear(m wire.Beat) {
 		b.heard = make(chan struct{})
 		if b.number-m.Echo < rememberedBeats {
 			b.rtt = max(0, now.Sub(b.sentAt[m.Echo%rememberedBeats])-m.Held)
-			b.rtts[m.Echo%rememberedBeats] = max(1, b.rtt)
+			if b.least == 0 || b.rtt < b.least {
+				b.least = max(1, b.rtt)
+			}
 		}
 	}
 	rtt := b.rtt

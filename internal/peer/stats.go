@@ -56,15 +56,10 @@ func (b *beats) roundTrip() time.Duration {
 	return b.rtt
 }
 
-// shortest is the shortest of the latest round trips: what the network takes, without what waited to be sent before a beat.
+// shortest is the shortest round trip of the session: what the network takes, without what waited to be sent before a
+// beat. A session begins with beats and nothing else.
 func (b *beats) shortest() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	shortest := time.Duration(0)
-	for _, rtt := range b.rtts {
-		if rtt > 0 && (shortest == 0 || rtt < shortest) {
-			shortest = rtt
-		}
-	}
-	return shortest
+	return b.least
 }
