@@ -59,7 +59,9 @@ func (t transport) Want(to farm.MemberID, known farm.Vector, bare bool) {
 func (t transport) CatchUp(to farm.MemberID) { t.m.hub.CatchUp(to, t.id) }
 
 // Behind implements replica.Transport.
-func (t transport) Behind(to farm.MemberID) bool { return t.m.hub.Behind(to, t.id) }
+func (t transport) Behind(to farm.MemberID, self farm.Actor) (first farm.Seq, is bool) {
+	return t.m.hub.Behind(to, t.id, self)
+}
 
 // Send implements replica.Transport.
 func (t transport) Send(ctx context.Context, to farm.MemberID, list []farm.Change) error {

@@ -235,10 +235,14 @@ func (h *Hub) CatchUp(to farm.MemberID, folder farm.FolderID) {
 	}
 }
 
-// Behind tells whether the member has missed a change of the folder since the last CatchUp, so that it will ask again.
-func (h *Hub) Behind(to farm.MemberID, folder farm.FolderID) bool {
+// Behind tells whether the member has missed a change of the folder since the last CatchUp, so that it will ask again,
+// and the number of the first of the actor's; 0: none.
+func (h *Hub) Behind(to farm.MemberID, folder farm.FolderID, actor farm.Actor) (first farm.Seq, is bool) {
 	s, err := h.live("send", to)
-	return err != nil || s.out.behind(folder)
+	if err != nil {
+		return 0, true
+	}
+	return s.out.behind(folder, actor)
 }
 
 // SendWait is Send for catching up: it waits for room in the queue, of which it leaves half to Send, and sends in as

@@ -15,6 +15,41 @@ func changeOf(i, size int) wire.Changes {
 		Path: farm.MustPath(fmt.Sprintf("f%d", i)), Attr: farm.Attr{Type: farm.File}}}}}
 }
 
+func isBehind(q *queue, folder farm.FolderID) bool {
+	_, is := q.behind(folder, farm.Actor{})
+	return is
+}
+
+// TestQueueKnowsTheGap: the first change of each actor that was not taken.
+func TestQueueKnowsTheGap(t *testing.T) {
+	q := newQueue()
+	a, b := farm.Actor{Member: "a", Epoch: 1}, farm.Actor{Member: "b", Epoch: 1}
+	push := func(actor farm.Actor, n farm.Seq) bool {
+		m := changeOf(int(n), 1)
+		m.List[0].Entry.Version.Dot = farm.Position{Actor: actor, Seq: n}
+		return q.push(m)
+	}
+	if !push(a, 1) || !push(b, 7) {
+		t.Fatal("not taken")
+	}
+	q.lag("www")
+	for _, n := range []farm.Seq{3, 2, 4} {
+		if push(a, n) {
+			t.Fatal("taken behind the gap")
+		}
+	}
+	if first, is := q.behind("www", a); first != 2 || !is {
+		t.Errorf("%d, %v", first, is)
+	}
+	if first, is := q.behind("www", b); first != 0 || !is {
+		t.Errorf("of another: %d, %v", first, is)
+	}
+	q.begin("www")
+	if first, is := q.behind("www", a); first != 0 || is {
+		t.Errorf("after the answer has begun: %d, %v", first, is)
+	}
+}
+
 // TestQueueLags: after a change that did not fit none is taken until the receiver catches up, even when there is room.
 func TestQueueLags(t *testing.T) {
 	q := newQueue()
@@ -46,11 +81,11 @@ func TestQueueLags(t *testing.T) {
 	if err := q.pushWait(t.Context(), changeOf(0, 1)); err != nil {
 		t.Fatal(err)
 	}
-	if q.push(changeOf(i, 1)) || !q.behind("www") {
+	if q.push(changeOf(i, 1)) || !isBehind(q, "www") {
 		t.Fatal("an answer that has begun before the gap closes it")
 	}
 	q.begin("www")
-	if !q.push(changeOf(i+1, 1)) || q.behind("www") {
+	if !q.push(changeOf(i+1, 1)) || isBehind(q, "www") {
 		t.Fatal("no change is taken after the catching up began")
 	}
 }

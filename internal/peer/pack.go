@@ -29,7 +29,15 @@ func (s *session) encode(m wire.Message) (*pb.Frame, error) {
 }
 
 func (s *session) slow() bool {
-	return s.link.limit.limited() > 0 || s.beats.shortest() >= slowRTT
+	return s.link.limit.limited() > 0 || s.shortestRTT() >= slowRTT
+}
+
+// shortestRTT is what the network takes, without what waits to be sent: a busy link is not a slow one.
+func (s *session) shortestRTT() time.Duration {
+	if rtt, ok := leastRTT(s.conn.Conn); ok {
+		return rtt
+	}
+	return s.beats.shortest()
 }
 
 // tellPlain reports that a member gets less than there is, because of its version.

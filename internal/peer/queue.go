@@ -18,7 +18,7 @@ type queue struct {
 	lives   int       // live messages taken since bulk had its turn
 	bytes   int
 	entries int
-	lags    map[farm.FolderID]bool // of which a change did not fit: further ones would only widen the gap
+	lags    map[farm.FolderID]gap // of which a change did not fit: further ones would only widen it
 	closed  error
 	ready   chan struct{} // has a token when there may be something to take
 	room    chan struct{} // closed when something was taken; nil if nobody waits
@@ -38,6 +38,27 @@ func (l lane) kind() int {
 	return 0
 }
 
+// gap is the first number of each actor that was not taken.
+type gap map[farm.Actor]farm.Seq
+
+// widen adds what is not taken.
+func (g gap) widen(list []item) {
+	for _, it := range list {
+		dot := farm.Position{}
+		switch m, moves := it.other.(wire.Move); {
+		case moves:
+			dot = m.First
+		case it.change != nil:
+			dot = it.change.Entry.Version.Dot
+		default:
+			continue
+		}
+		if first, ok := g[dot.Actor]; !ok || dot.Seq < first {
+			g[dot.Actor] = dot.Seq
+		}
+	}
+}
+
 // livesInARow is how many live messages are sent before one of bulk that waits.
 const livesInARow = 8
 
@@ -52,7 +73,7 @@ type item struct {
 const otherBytes = 128
 
 func newQueue() *queue {
-	return &queue{lanes: make(map[lane][]item), lags: make(map[farm.FolderID]bool), ready: make(chan struct{}, 1)}
+	return &queue{lanes: make(map[lane][]item), lags: make(map[farm.FolderID]gap), ready: make(chan struct{}, 1)}
 }
 
 // items are the parts of a message that can be sent one by one.
@@ -104,11 +125,11 @@ func (q *queue) push(m wire.Message) bool {
 		bytes += it.bytes
 	}
 	changes := isChange(m)
-	if q.closed != nil || changes && q.lags[folder] {
-		return false
-	}
-	if q.bytes+bytes > queueBytes || q.entries+len(list) > queueEntries {
-		q.lags[folder] = q.lags[folder] || changes
+	lags := changes && q.lags[folder] != nil
+	if q.closed != nil || lags || q.bytes+bytes > queueBytes || q.entries+len(list) > queueEntries {
+		if changes {
+			q.gap(folder).widen(list)
+		}
 		return false
 	}
 	q.add(lane{folder, false}, list, bytes)
@@ -205,10 +226,20 @@ func (q *queue) begin(folder farm.FolderID) {
 	q.tookSome()
 }
 
-// behind tells whether a change of the folder was not taken since the last begin.
-func (q *queue) behind(folder farm.FolderID) bool {
+// behind tells whether a change of the folder was not taken since the last begin, and the number of the first that the
+// actor has written; 0: it was none of the actor's.
+func (q *queue) behind(folder farm.FolderID, actor farm.Actor) (first farm.Seq, is bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	g, is := q.lags[folder]
+	return g[actor], is
+}
+
+// gap is the folder's, which it has from now on. The caller holds mu.
+func (q *queue) gap(folder farm.FolderID) gap {
+	if q.lags[folder] == nil {
+		q.lags[folder] = gap{}
+	}
 	return q.lags[folder]
 }
 
@@ -224,7 +255,7 @@ func (q *queue) tookSome() {
 func (q *queue) lag(folder farm.FolderID) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.lags[folder] = true
+	q.gap(folder)
 }
 
 // crowded tells whether the folder's next changes had better wait, and until when; nil if not. The other half is for
@@ -232,7 +263,7 @@ func (q *queue) lag(folder farm.FolderID) {
 func (q *queue) crowded(folder farm.FolderID) <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed != nil || q.lags[folder] || q.bytes < queueBytes/2 && q.entries < queueEntries/2 {
+	if q.closed != nil || q.lags[folder] != nil || q.bytes < queueBytes/2 && q.entries < queueEntries/2 {
 		return nil
 	}
 	return q.awaitRoom()

@@ -32,3 +32,24 @@ func userTimeout(c net.Conn, d time.Duration) {
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
 	})
 }
+
+// leastRTT is the shortest round trip that the system has lately seen on the connection; false if it does not say.
+func leastRTT(c net.Conn) (rtt time.Duration, ok bool) {
+	if t, is := c.(*tls.Conn); is {
+		c = t.NetConn()
+	}
+	t, is := c.(*net.TCPConn)
+	if !is {
+		return 0, false
+	}
+	raw, err := t.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	_ = raw.Control(func(fd uintptr) {
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			rtt, ok = time.Duration(info.Min_rtt)*time.Microsecond, info.Min_rtt > 0
+		}
+	})
+	return rtt, ok
+}

@@ -12,3 +12,5 @@ import (
 func keepAlive(net.Conn) {}
 
 func quicken(net.Conn, time.Duration) {}
+
+func leastRTT(net.Conn) (time.Duration, bool) { return 0, false }

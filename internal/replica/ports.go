@@ -91,8 +91,9 @@ type Transport interface {
 	// CatchUp begins an answer to a Want: all that is pushed from now on reaches the peer, until Behind says that it does
 	// not. What of an earlier answer waits to be sent is dropped.
 	CatchUp(to farm.MemberID)
-	// Behind tells whether the peer has missed a push since the last CatchUp. Then it will ask again.
-	Behind(to farm.MemberID) bool
+	// Behind tells whether the peer has missed a push since the last CatchUp, so that it will ask again, and the number of
+	// the first that self has written; 0: none.
+	Behind(to farm.MemberID, self farm.Actor) (first farm.Seq, is bool)
 	// Send sends versions that were asked for, and blocks while the peer is slow.
 	Send(ctx context.Context, to farm.MemberID, changes []farm.Change) error
 	Had(ctx context.Context, to farm.MemberID, upto farm.Vector) error

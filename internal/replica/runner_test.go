@@ -222,7 +222,11 @@ func (w *world) PushMove(to []farm.MemberID, mv farm.Move) []farm.MemberID {
 
 func (w *world) Room(context.Context)                         {}
 func (w *world) CatchUp(to farm.MemberID)                     { w.tell("catch up %s", to) }
-func (w *world) Behind(farm.MemberID) bool                    { w.mu.Lock(); defer w.mu.Unlock(); return w.behind }
+func (w *world) Behind(farm.MemberID, farm.Actor) (farm.Seq, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return 0, w.behind
+}
 func (w *world) Relay(_ []farm.MemberID, c farm.Change)       { w.tell("relay %s", c.Entry.Path) }
 func (w *world) Push(c farm.Change)                           { w.tell("push %s", c.Entry.Path) }
 func (w *world) Want(to farm.MemberID, _ farm.Vector, _ bool) { w.tell("want %s", to) }

@@ -64,10 +64,17 @@ func (a *answer) give(ctx context.Context) error {
 		return farm.Change{Entry: k, Content: a.r.small(ctx, rec, k)}, true
 	})
 	// One that was skipped may stand in the place of one that was asked for: before the peer hears that it has all, it must
-	// have those. Where pushes got lost, it fetches what content it lacks.
-	if err == nil && a.skipped && a.r.cfg.Transport.Behind(a.To) {
-		err = a.all(ctx, func(_ farm.Record, k farm.Entry) (farm.Change, bool) {
-			return farm.Change{Entry: k}, a.isPushed(k.Version.Dot)
+	// have those. What got lost comes with its content, what is on its way without.
+	if first, behind := a.r.cfg.Transport.Behind(a.To, a.pushed.Actor); err == nil && a.skipped && behind {
+		err = a.all(ctx, func(rec farm.Record, k farm.Entry) (farm.Change, bool) {
+			c, dot := farm.Change{Entry: k}, k.Version.Dot
+			if !a.isPushed(dot) {
+				return c, false
+			}
+			if first > 0 && dot.Seq >= first && !a.Bare {
+				c.Content = a.r.small(ctx, rec, k)
+			}
+			return c, true
 		})
 	}
 	if err == nil {
