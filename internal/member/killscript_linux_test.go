@@ -227,6 +227,6 @@ func (w *killWorld) Room(context.Context)                                     {}
 func (w *killWorld) Relay([]farm.MemberID, farm.Change)                       {}
 func (w *killWorld) Want(farm.MemberID, farm.Vector, bool)                    {}
 func (w *killWorld) CatchUp(farm.MemberID)                                    {}
-func (w *killWorld) Behind(farm.MemberID, farm.Actor) (farm.Seq, bool)          { return 0, false }
+func (w *killWorld) Behind(farm.MemberID, farm.Actor) (farm.Seq, bool)        { return 0, false }
 func (w *killWorld) Send(context.Context, farm.MemberID, []farm.Change) error { return nil }
 func (w *killWorld) Had(context.Context, farm.MemberID, farm.Vector) error    { return nil }

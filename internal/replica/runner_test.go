@@ -220,8 +220,8 @@ func (w *world) PushMove(to []farm.MemberID, mv farm.Move) []farm.MemberID {
 
 // The transport.
 
-func (w *world) Room(context.Context)                         {}
-func (w *world) CatchUp(to farm.MemberID)                     { w.tell("catch up %s", to) }
+func (w *world) Room(context.Context)     {}
+func (w *world) CatchUp(to farm.MemberID) { w.tell("catch up %s", to) }
 func (w *world) Behind(farm.MemberID, farm.Actor) (farm.Seq, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
