@@ -59,6 +59,7 @@ func (s *session) hear(m wire.Beat) {
 	}
 	rtt := b.rtt
 	b.mu.Unlock()
+	s.link.twinGone()
 	s.link.compareClocks(m.Now.Add(rtt / 2).Sub(s.link.hub.cfg.Now()))
 }
 

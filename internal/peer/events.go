@@ -14,8 +14,13 @@ func (h *Hub) up(l *link, s *session) {
 		e.Severity, e.Message = farm.Healed, "connected again"
 	}
 	l.wasUp = true
+	asTwin := l.asTwin
+	l.asTwin = false
 	l.mu.Unlock()
 	h.cfg.Sink(e)
+	if asTwin {
+		h.twinOver(h.cfg.Self)
+	}
 	h.familiar(l)
 }
 
@@ -32,10 +37,4 @@ func (h *Hub) down(l *link, reason error) {
 func (h *Hub) refused(subject string, err error) {
 	h.notices.raise(farm.Event{ID: farm.EventMemberRefused, Severity: farm.Warning, Subject: subject, Message: err.Error(),
 		Next: "if it should be a member, remove it and let it join again"})
-}
-
-func (h *Hub) twin(m farm.MemberID) {
-	h.notices.raise(farm.Event{ID: farm.EventMemberTwin, Severity: farm.Fault, Subject: string(m),
-		Message: "two programs use the name " + string(m) + " at once; the second is refused",
-		Next:    "stop the one that should not run; a copied machine must leave the farm and join under a new name"})
 }

@@ -47,7 +47,9 @@ type link struct {
 	unheard  bool      // the last dial did not get through
 	wasUp    bool
 	skewed   bool
-	foreign  bool // it speaks no protocol that we speak
+	twinSeen time.Time // when a second program last used its name; zero: none does
+	asTwin   bool      // it has refused us as a second program of our name
+	foreign  bool      // it speaks no protocol that we speak
 	conns    map[*Conn]struct{}
 	bulk     bulkPool
 
@@ -182,7 +184,7 @@ func (l *link) failed(err error) {
 	case farm.Denied:
 		l.hub.refused(string(l.id), err)
 	case farm.Conflict:
-		l.hub.twin(l.hub.cfg.Self)
+		l.refusedAsTwin()
 	}
 }
 
@@ -312,26 +314,6 @@ func (l *link) claim(hello wire.Hello) (*greeting, error) {
 		l.mu.Unlock()
 		return g, nil
 	}
-}
-
-// ask waits until the live session has ended (no error) or has shown that it is alive.
-func (l *link) ask(old *session, hello wire.Hello) error {
-	defer func() {
-		l.mu.Lock()
-		l.asked = false
-		l.mu.Unlock()
-	}()
-	switch old.ask() {
-	case gone:
-		return nil
-	case unclear: // held back by a slow handler, perhaps; the one who dials tries again
-		return errTaken
-	}
-	if old.hello.Boot == hello.Boot {
-		return errTaken
-	}
-	l.hub.twin(l.id)
-	return farm.Errorf("greet", string(l.id), farm.Conflict, "another program with the name %s is connected", l.id)
 }
 
 // adopt makes the greeting's session the live one.

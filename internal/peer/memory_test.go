@@ -145,6 +145,9 @@ func TestTwin(t *testing.T) {
 		}
 		y.Stop()
 		twin.UntilUp("web1", 1) // now the name is free
+		twin.UntilHealed(farm.EventMemberTwin, "web2")
+		pass(20 * time.Second)
+		x.UntilHealed(farm.EventMemberTwin, "web2")
 		twin.Stop()
 	})
 }

@@ -3,6 +3,7 @@ package peertest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -149,6 +150,16 @@ func (r *Recorder) UntilEvent(id farm.EventID, subject string) (e farm.Event) {
 		return false
 	})
 	return e
+}
+
+// UntilHealed waits for the event that the fault of the kind about the subject is over.
+func (r *Recorder) UntilHealed(id farm.EventID, subject string) {
+	r.t.Helper()
+	r.Until(fmt.Sprintf("%s about %s is healed", id, subject), func() bool {
+		return slices.ContainsFunc(r.events, func(e farm.Event) bool {
+			return e.ID == id && e.Subject == subject && e.Severity == farm.Healed
+		})
+	})
 }
 
 // Events counts the events of the kind so far.
