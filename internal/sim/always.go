@@ -43,7 +43,7 @@ func (n *node) pinned() {
 func (n *node) pinFor(plan farm.Plan) {
 	n.pin = farm.Path{}
 	leaf := func(t farm.Type) bool { return t == farm.File || t == farm.Symlink }
-	if leaf(plan.Expect.Type) && leaf(plan.Want.Type) && n.seen(plan.Path) != "" {
+	if leaf(plan.Expect.Type) && leaf(plan.Want.Type) && n.seen(plan.Path) != "" && !n.folds { // there another name's content may show
 		n.pin = plan.Path
 	}
 }
@@ -75,7 +75,7 @@ func (n *node) parentFirst(plan farm.Plan) {
 // honours checks that what the node says is visible is on its disk, as its index has it (I9): whatever messages were lost.
 // What was excluded when it came does not count, and is still to be installed when it is excluded no more.
 func (n *node) honours() {
-	if n.f.opt.Filters || n.f.opt.SetBacks {
+	if n.f.opt.Filters || n.f.opt.SetBacks || n.folds { // what a member that folds names can't keep counts as visible there
 		return
 	}
 	says := n.state().Applied

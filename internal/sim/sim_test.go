@@ -14,15 +14,15 @@ import (
 
 var (
 	firstSeed = flag.Uint64("seed", 1, "first seed")
-	seeds     = flag.Uint64("seeds", 0, "number of seeds; 0: as many as fit into half a minute")
+	seeds     = flag.Uint64("seeds", 0, "number of seeds; 0: forty of each kind, twelve with -short")
 	which     = flag.String("kind", "", "mix: only those with the few faults of old; wide: only those with everything; steer: only those that people steer, too; empty: all")
 	traceAll  = flag.Bool("story", false, "print the trace")
 )
 
 // Seeds played when the command line does not say how many.
 const (
-	normally = 100
-	shortly  = 25
+	normally = 40
+	shortly  = 12
 )
 
 // once are seeds that found a fault. What they found then:
