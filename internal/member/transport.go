@@ -81,31 +81,44 @@ func (t transport) Fetch(ctx context.Context, from farm.MemberID, p farm.Path, d
 	return t.m.hub.Fetch(ctx, from, t.id, p, d, size)
 }
 
-// roomWait bounds how long a look at the disk waits for members that take changes too slowly. Then they lag.
+// roomWait bounds how long a look at the disk waits for members that take changes too slowly. Those that took nothing
+// meanwhile lag then.
 const roomWait = 300 * time.Millisecond
 
 // Room implements replica.Transport. One holder that keeps up is enough: the others catch up later.
 func (t transport) Room(ctx context.Context) {
-	var full <-chan struct{}
-	linked := t.Linked()
-	for _, id := range linked {
-		if full = t.m.hub.Crowded(id, t.id); full == nil {
-			return
-		}
-	}
+	full := t.crowded()
 	if full == nil {
 		return
 	}
 	timer := time.NewTimer(roomWait)
 	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-full:
-	case <-timer.C:
-		for _, id := range linked {
-			t.m.hub.Lag(id, t.id)
+	for moved := false; full != nil; full = t.crowded() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-full: // something was taken; there may be no room still
+			moved = true
+		case <-timer.C:
+			if !moved {
+				for _, id := range t.Linked() {
+					t.m.hub.Lag(id, t.id)
+				}
+			}
+			return
 		}
 	}
+}
+
+// crowded is closed when a holder has taken something, if none keeps up; else it is nil.
+func (t transport) crowded() <-chan struct{} {
+	var full <-chan struct{}
+	for _, id := range t.Linked() {
+		if full = t.m.hub.Crowded(id, t.id); full == nil {
+			return nil
+		}
+	}
+	return full
 }
 
 // OpenPart implements replica.Fetcher.
