@@ -201,8 +201,8 @@ func (w *killWorld) Barrier() (uint64, error) {
 }
 
 // Fetch and what follows implement replica.Transport and replica.Fetcher.
-func (w *killWorld) Fetch(_ context.Context, _ farm.MemberID, _ farm.Path, d farm.Digest, _ int64) (io.ReadCloser, error) {
-	return w.OpenPart(nil, "", farm.Path{}, d, 0, int64(len(w.contents[d])))
+func (w *killWorld) Fetch(ctx context.Context, _ farm.MemberID, _ farm.Path, d farm.Digest, _ int64) (io.ReadCloser, error) {
+	return w.OpenPart(ctx, "", farm.Path{}, d, 0, int64(len(w.contents[d])))
 }
 
 func (w *killWorld) OpenPart(_ context.Context, _ farm.MemberID, _ farm.Path, d farm.Digest, offset, n int64) (io.ReadCloser, error) {
