@@ -19,6 +19,9 @@ func Together(plan farm.Plan) bool {
 // carried out in the other one.
 func (k *Keeper) InstallAll(ctx context.Context, plans []farm.Plan, src func(farm.Path) Source) []farm.Installed {
 	out := make([]farm.Installed, len(plans))
+	for i, plan := range plans {
+		out[i] = end(plan, farm.Failed) // until it is carried out
+	}
 	var made []farm.Plan
 	if dir, ok := k.openFor(plans); ok {
 		for i, plan := range plans {

@@ -35,3 +35,17 @@ func TestInstallAllWhileMoved(t *testing.T) {
 	}
 	check(dir.Close())
 }
+
+// TestInstallAllWithoutDirectory: where the directory can't be opened each plan is answered, and says so.
+func TestInstallAllWithoutDirectory(t *testing.T) {
+	fs := must(vfs.Open(t.TempDir()))
+	check(fs.Prepare("www"))
+	defer fs.Close()
+	k := New(fs, Config{Folder: "www"})
+	check(k.Recover())
+	for i, in := range k.InstallAll(t.Context(), []farm.Plan{small("a", "1"), small("b", "2")}, noSource) {
+		if in.Outcome != farm.NoParent || in.Plan.Path.IsRoot() {
+			t.Errorf("plan %d of %s: %v", i, in.Plan.Path, in.Outcome)
+		}
+	}
+}
