@@ -151,16 +151,19 @@ func writeAll(fd int, b []byte) (n int, err error) {
 }
 
 // ownedBy tells whether the file belongs to o already, as most do that root's daemon makes. All that are new have one
-// owner; to look at the first of them costs less than to set that of each.
+// owner; to look at the first of them costs less than to set that of each. One that was begun earlier may have been given
+// away already.
 func (t *temp) ownedBy(o farm.Owner) bool {
 	made := t.d.maker.Load()
-	if made == nil || t.keep { // who began it may have given it away already
+	if made == nil || t.keep {
 		var st unix.Stat_t
 		if unix.Fstat(t.fd, &st) != nil {
 			return false
 		}
 		made = &[2]uint32{st.Uid, st.Gid}
-		t.d.maker.Store(made)
+		if !t.keep {
+			t.d.maker.Store(made)
+		}
 	}
 	uid, gid := t.d.names.ids(o)
 	return *made == [2]uint32{uid, gid}
