@@ -3,8 +3,6 @@ package install
 import (
 	"context"
 
-	"github.com/zeebo/blake3"
-
 	"tandem/internal/farm"
 	"tandem/internal/vfs"
 )
@@ -19,36 +17,39 @@ func Together(plan farm.Plan) bool {
 // carried out in the other one.
 func (k *Keeper) InstallAll(ctx context.Context, plans []farm.Plan, src func(farm.Path) Source) []farm.Installed {
 	out := make([]farm.Installed, len(plans))
-	for i, plan := range plans {
-		out[i] = end(plan, farm.Failed) // until it is carried out
-	}
-	var made []farm.Plan
-	if dir, ok := k.openFor(plans); ok {
-		for i, plan := range plans {
-			if out[i] = k.makeIn(dir, plan); out[i].Outcome == farm.Done {
-				made = append(made, plan)
-			}
-		}
-		k.made(made...)
-		if len(made) > 0 && !dir.Stands() { // it was moved, and what was made is somewhere else now
-			for i, plan := range plans {
-				if out[i].Outcome == farm.Done {
-					out[i] = end(plan, farm.Changed)
-				}
-			}
-			made = nil
-		}
+	dir, open := k.openFor(plans)
+	if open {
+		k.makeAll(ctx, dir, plans, out)
 		_ = dir.Close() // it was only read
 	}
-	if len(made) == len(plans) {
-		return out
-	}
 	for i, plan := range plans {
-		if out[i].Outcome != farm.Done && out[i].Outcome != farm.Changed {
+		if !open || out[i].Outcome != farm.Done && out[i].Outcome != farm.Changed {
 			out[i] = k.Install(ctx, plan, src(plan.Path))
 		}
 	}
 	return out
+}
+
+// makeAll makes the files of the plans in their directory, which is open, and says in out what came of it.
+func (k *Keeper) makeAll(ctx context.Context, dir vfs.Dir, plans []farm.Plan, out []farm.Installed) {
+	var made []farm.Plan
+	for i, plan := range plans {
+		if out[i] = k.makeIn(ctx, dir, plan); out[i].Outcome == farm.Done {
+			made = append(made, plan)
+		}
+	}
+	if len(made) == 0 {
+		return
+	}
+	k.made(made...)
+	if dir.Stands() {
+		return
+	}
+	for i, plan := range plans { // it was moved, and what was made is somewhere else now
+		if out[i].Outcome == farm.Done {
+			out[i] = end(plan, farm.Changed)
+		}
+	}
 }
 
 // openFor opens the directory of the plans, if there is room for all of them.
@@ -64,13 +65,9 @@ func (k *Keeper) openFor(plans []farm.Plan) (vfs.Dir, bool) {
 	return dir, err == nil
 }
 
-// makeIn makes the file of the plan in its directory, which is open. Whatever goes wrong is Failed: Install finds out
-// what there is to say.
-func (k *Keeper) makeIn(dir vfs.Dir, plan farm.Plan) farm.Installed {
-	if blake3.Sum256(plan.Content) != plan.Want.Digest {
-		return end(plan, farm.Failed)
-	}
-	o, err := k.prepare(context.Background(), plan, nil)
+// makeIn makes the file of the plan in its directory, which is open. What goes wrong is for Install to find out.
+func (k *Keeper) makeIn(ctx context.Context, dir vfs.Dir, plan farm.Plan) farm.Installed {
+	o, err := k.prepare(ctx, plan, nil)
 	if err != nil {
 		return fail(plan, err)
 	}
