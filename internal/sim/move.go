@@ -14,7 +14,6 @@ const oldPercent = 15
 
 // moveDir executes the effects about directories that were renamed.
 func (n *node) moveDir(e replica.Effect) {
-	const us, ms = time.Microsecond, time.Millisecond
 	switch e := e.(type) {
 	case replica.Compare:
 		n.later(20*us, 5*ms, func() {
