@@ -1,12 +1,11 @@
 package index
 
 import (
-	"time"
-
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"time"
 	"unique"
 
 	"tandem/internal/farm"

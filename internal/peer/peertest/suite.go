@@ -250,7 +250,7 @@ func catchUp(t *testing.T, w World) {
 	release := y.Hold()
 	done := make(chan error, 1)
 	go func() { done <- x.SendWait(context.Background(), "web2", Changes("gallery", 1, count, 60<<10)) }()
-	x.untilQueued(3 << 20) // it fills a quarter the queue and waits
+	x.untilQueued(3 << 20) // it fills a quarter of the queue and waits
 	select {
 	case err := <-done:
 		t.Fatalf("36 MB were queued: %v", err)
