@@ -245,7 +245,8 @@ func (m *Machine) free(v *moving) bool {
 		v.there[r.Path] = r
 	}
 	for _, r := range v.there {
-		if r.Disk.Type != farm.Absent || r.Intent != nil || !allAbsent(r.Known) || !r.Disk.Context.CoversAll(r.Context()) {
+		if r.Disk.Type != farm.Absent || r.Intent != nil || !allAbsent(r.Known) || !r.Disk.Context.CoversAll(r.Context()) ||
+			len(r.Disk.Lost) > 0 { // what comes there has to tell the author of what lost
 			return false
 		}
 	}
