@@ -59,9 +59,15 @@ func (n *node) putting(was, r farm.Record) {
 	if n.f.opt.SetBacks || now.Content.Dot.IsZero() {
 		return
 	}
-	if !old.Content.Dot.IsZero() && !now.Context.CoversAll(old.Context) {
+	// Who has forgotten a deletion writes versions that have not seen what went before it; others may not have forgotten yet.
+	if !old.Content.Dot.IsZero() && !now.Context.Join(o.forgot[r.Path]).CoversAll(old.Context) {
 		n.f.failf("I8: %s at %s goes back from %v to %v", r.Path, n.id, old.Context, now.Context)
 	}
+}
+
+// forgets notes a deletion that the node forgets.
+func (n *node) forgets(r farm.Record) {
+	n.f.oracle.forgot[r.Path] = n.f.oracle.forgot[r.Path].Join(r.Context())
 }
 
 // parentFirst checks that what is about to be installed has its directory (I17).
@@ -80,7 +86,7 @@ func (n *node) honours() {
 	}
 	says := n.state().Applied
 	for dot, p := range n.f.oracle.made {
-		if !says.Covers(dot) {
+		if !says.Covers(dot) || n.f.oracle.forgot[p].Covers(dot) {
 			continue
 		}
 		r, ok := n.cat.Get(p)

@@ -17,6 +17,7 @@ type catalogue struct {
 	recipes map[farm.Digest]recipe // of large contents
 
 	putting func(was, r farm.Record)      // looks at what is put
+	dropped func(farm.Record)             // is told what is dropped
 	spoil   func(farm.Record) farm.Record // nil: nothing is spoilt
 
 	synced     map[farm.Path]farm.Record
@@ -28,8 +29,15 @@ func newCatalogue() *catalogue {
 }
 
 func (c *catalogue) Get(p farm.Path) (farm.Record, bool) { r, ok := c.records[p]; return r, ok }
-func (c *catalogue) Drop(p farm.Path)                    { delete(c.records, p) }
 func (c *catalogue) SetMeta(m farm.Meta)                 { c.meta = m }
+
+// Drop forgets a record.
+func (c *catalogue) Drop(p farm.Path) {
+	if c.dropped != nil {
+		c.dropped(c.records[p])
+	}
+	delete(c.records, p)
+}
 
 // Put writes a record.
 func (c *catalogue) Put(r farm.Record) {

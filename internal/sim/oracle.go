@@ -50,6 +50,7 @@ type oracle struct {
 	author  map[value]*node             // who wrote it first
 	by      map[value]map[*node]bool    // whose applications wrote or replaced it
 	made    map[farm.Position]farm.Path // where each version was made
+	forgot  map[farm.Path]farm.Vector   // what deletions that a node has forgotten had seen
 	returns map[value]bool              // written before a member was set back
 	setBack map[value]bool              // the author's power was cut later: nobody can tell what it had preserved by then
 }
@@ -57,7 +58,7 @@ type oracle struct {
 func newOracle(f *sim) *oracle {
 	return &oracle{f: f, closed: map[value]bool{}, over: map[value]bool{}, touched: map[value]bool{},
 		partial: map[value]bool{}, excused: map[value]bool{}, since: map[farm.MemberID][]act{},
-		author: map[value]*node{}, by: map[value]map[*node]bool{}, setBack: map[value]bool{}, returns: map[value]bool{}, made: map[farm.Position]farm.Path{}}
+		author: map[value]*node{}, by: map[value]map[*node]bool{}, setBack: map[value]bool{}, returns: map[value]bool{}, made: map[farm.Position]farm.Path{}, forgot: map[farm.Path]farm.Vector{}}
 }
 
 // wrote says that an application on n closed a content.

@@ -135,7 +135,7 @@ func (f *sim) build() {
 		n.folds = f.opt.Fold && i == 1
 		n.mem = vfs.NewMem(vfs.MemConfig{Now: n.now, Fold: n.folds})
 		n.extra = []farm.ExtraFiles{farm.ExtraPush, farm.ExtraQuarantine}[f.opt.Seed%2]
-		n.cat.putting, n.cat.spoil = n.putting, f.opt.sabotage.record
+		n.cat.putting, n.cat.dropped, n.cat.spoil = n.putting, n.forgets, f.opt.sabotage.record
 		f.nodes = append(f.nodes, n)
 	}
 	for _, a := range f.nodes {
