@@ -24,7 +24,13 @@ func because(kind farm.Kind, format string, args ...any) error {
 	return cause{kind, fmt.Errorf(format, args...)}
 }
 
-// fail makes err the *farm.Error of an operation. It is nil for nil.
+// Error is the cause of every error that this package returns: something is wrong with the index's own files, and not with
+// the folder that it is of.
+type Error struct{ error }
+
+func (e Error) Unwrap() error { return e.error }
+
+// fail makes err the *farm.Error of an operation, with an Error as its cause. It is nil for nil.
 func fail(op, subject string, err error) error {
 	if err == nil {
 		return nil
@@ -32,7 +38,7 @@ func fail(op, subject string, err error) error {
 	if errors.Is(err, sqlite3.IOERR_DATA) {
 		err = fmt.Errorf("a page has not the checksum that it was written with: %w", err)
 	}
-	e := &farm.Error{Op: op, Path: subject, Kind: kindOf(err), Err: err}
+	e := &farm.Error{Op: op, Path: subject, Kind: kindOf(err), Err: Error{err}}
 	switch e.Kind {
 	case farm.Corrupt:
 		e.Next = "the index is set aside and made anew from the folder and the other members"

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"tandem/internal/config"
@@ -53,6 +52,7 @@ func (f *folder) guard(ctx context.Context) error {
 				return err
 			}
 			f.measure()
+			f.m.tellConflicts(f)
 		}
 	}
 }
@@ -98,9 +98,8 @@ func (fs *folders) halt(s folderSpec, what string, err error) {
 		fs.m.paths.index(s.id)
 	free, ferr := fs.m.paths.free()
 	low := ferr == nil && free < lowState
-	var e *farm.Error
 	// SQLite mostly calls it an input/output error that there is no room.
-	if full := farm.KindOf(err) == farm.Full; full || low && errors.As(err, &e) && strings.Contains(e.Op, "index") {
+	if full := farm.KindOf(err) == farm.Full; full || low && errors.As(err, new(index.Error)) {
 		h.again = time.Now().Add(fullEvery)
 		next = "make room on the disk of " + s.root + "; it goes on by itself"
 		if low {
