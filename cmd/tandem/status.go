@@ -116,27 +116,53 @@ func printMembers(u *ui, indent string, members []control.Member, now time.Time)
 	t.print(u, indent)
 }
 
-// printPreserved says what is kept here outside of the folders' trees.
+// printPreserved says what is kept here outside of the folders' trees, and on all members what was not meant to go there.
 func printPreserved(u *ui, st control.Status) {
-	first := true
+	var lines []string
 	for _, f := range st.Folders {
-		p := f.Preserved
-		if p.Files == 0 {
-			continue
+		if p := f.Preserved; p.Files > 0 {
+			line := fmt.Sprintf("%s keeps %s of %s here", f.ID, plural(p.Files, "preserved file", "preserved files"), size(p.Bytes))
+			if p.Oldest != nil {
+				line += ", the oldest for " + span(st.Time.Sub(*p.Oldest))
+			}
+			lines = append(lines, line)
 		}
-		if first {
-			u.line("")
-			first = false
+		if where := conflictsOf(f); where != "" {
+			lines = append(lines, u.paint(warn, where))
 		}
-		line := fmt.Sprintf("%s keeps %s of %s here", f.ID, plural(p.Files, "preserved file", "preserved files"), size(p.Bytes))
-		if p.Oldest != nil {
-			line += ", the oldest for " + span(st.Time.Sub(*p.Oldest))
-		}
-		if p.Conflicts > 0 {
-			line += u.paint(warn, fmt.Sprintf("; %s: tandem conflicts list --folder %s", plural(p.Conflicts, "was not meant to go", "were not meant to go"), f.ID))
-		}
+	}
+	if len(lines) > 0 {
+		u.line("")
+	}
+	for _, line := range lines {
 		u.line("  %s", line)
 	}
+}
+
+// conflictsOf says how many preserved files of the folder were not meant to go, and where they are; empty if there are none.
+func conflictsOf(f control.Folder) string {
+	all := f.Preserved.Conflicts
+	var where, silent []string
+	if all > 0 {
+		where = append(where, strconv.Itoa(all)+" here")
+	}
+	for _, p := range f.Peers {
+		switch {
+		case p.Conflicts == nil:
+			silent = append(silent, string(p.Member))
+		case *p.Conflicts > 0:
+			all += int(*p.Conflicts)
+			where = append(where, fmt.Sprintf("%d on %s", *p.Conflicts, p.Member))
+		}
+	}
+	if all == 0 {
+		return ""
+	}
+	line := fmt.Sprintf("%s: %s not meant to go, %s", f.ID, plural(all, "preserved file was", "preserved files were"), strings.Join(where, ", "))
+	if len(silent) > 0 {
+		line += "; unknown on " + strings.Join(silent, ", ")
+	}
+	return line + ": tandem conflicts list --folder " + string(f.ID)
 }
 
 func printSites(u *ui, st control.Status) {

@@ -95,6 +95,10 @@ func illStatus() control.Status {
 	seen := st.Time.Add(-5 * time.Minute)
 	st.Members[1].LastSeen = &seen
 	st.Folders[0].InSync, st.Folders[0].Reason, st.Folders[0].Peers[0].Linked = false, "web2 is not linked", false
+	lost, none, oldest := int64(2), int64(0), st.Time.Add(-time.Hour)
+	st.Folders[0].Preserved = control.PreservedUsage{Files: 4, Bytes: 4096, Conflicts: 1, Oldest: &oldest}
+	st.Folders[0].Peers[0].Conflicts = &lost
+	st.Folders[0].Peers = append(st.Folders[0].Peers, control.FolderPeer{Member: "web3", Linked: true}, control.FolderPeer{Member: "web4", Linked: true, Conflicts: &none})
 	st.Config.Faults = config.Faults{{File: "farm.toml", Line: 3, Column: 7, Message: `unknown key "naem"`, Hint: `did you mean "name"?`}}
 	st.Config.Members[1] = control.ConfigVerdict{Member: "web2", Revision: "0000000000000000", Faults: []string{"port 80 is taken"}}
 	st.Sites[0].Live = false

@@ -101,7 +101,6 @@ type Folder struct {
 
 	Preserved PreservedUsage `json:"preserved"` // kept here outside the tree
 
-	// Unkept counts by kind what the last whole scan saw, and of FIFOs, sockets and devices what the watcher has since,
 	// Unkept counts by kind what is not, or not wholly, replicated here, as the last whole scan saw it; FIFOs, sockets and
 	// devices as they are now: "fifo", "socket",
 	// value in the farm can't be represented on this member; and "name", of paths that can't be here for their name now.
@@ -133,6 +132,10 @@ type FolderPeer struct {
 	Backlog uint64        `json:"backlog"`           // changes that this member has applied and that one has not, as last heard
 	Applied farm.Vector   `json:"applied"`
 	Durable farm.Vector   `json:"durable"`
+
+	// Conflicts counts the files that it preserves and that were not meant to go; nil: it has not said. What two members
+	// preserve counts on both.
+	Conflicts *int64 `json:"conflicts,omitempty"`
 }
 
 // Site is a site file of the live revision.

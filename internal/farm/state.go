@@ -21,6 +21,9 @@ type FolderState struct {
 	// Forgot covers the deletions that members have dropped from their indexes: who knows less than that, and is not being
 	// seeded, may have files that are deleted, and nobody is sure to tell it so.
 	Forgot Vector
+
+	// Conflicts counts the files that are preserved there and were not meant to go; nil: the member does not say.
+	Conflicts *int64
 }
 
 // Away says for how long a member has not been heard of, as far as somebody has listened.

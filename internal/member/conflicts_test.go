@@ -133,6 +133,7 @@ func TestConflictRestored(t *testing.T) {
 	q := control.ConflictQuery{Reason: farm.ReasonConflict}
 	eventually(t, "the conflict is listed on both", func() bool { return len(web1.list(q).List) == 1 && len(web2.list(q).List) == 1 })
 	k := web1.list(q).List[0]
+	eventually(t, "both count it", func() bool { return web1.conflictsIn() == 1 && web2.conflictsIn() == 1 })
 	winner, loser := "base\none\n", "base\ntwo\n"
 	if !web1.has("f", winner)() {
 		winner, loser = loser, winner
@@ -184,6 +185,16 @@ func TestConflictRestored(t *testing.T) {
 	if l := web2.list(control.ConflictQuery{}); len(l.List) != 0 {
 		t.Errorf("left: %+v", l.List)
 	}
+	eventually(t, "nobody counts it any more", func() bool { return web1.conflictsIn() == 0 && web2.conflictsIn() == 0 })
+}
+
+// conflictsIn is how many preserved files of both members were not meant to go, as this one knows; -1: the other has not said.
+func (s *server) conflictsIn() int64 {
+	f := s.folder()
+	if f.Peers[0].Conflicts == nil {
+		return -1
+	}
+	return int64(f.Preserved.Conflicts) + *f.Peers[0].Conflicts
 }
 
 // The folder's settings hold without a restart of the member: nothing that was deleted is kept, and what is kept goes when

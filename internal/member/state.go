@@ -39,6 +39,8 @@ func (o *ownState) get() farm.MemberState {
 // publishFolder takes a folder's state from its runner.
 func (m *Member) publishFolder(id farm.FolderID, f *folder, s farm.FolderState) {
 	s.Entries, s.Bytes = f.index.Counts()
+	conflicts := f.conflicts()
+	s.Conflicts = &conflicts
 	m.own.change(func(o *farm.MemberState) { o.Folders[id] = s })
 	switch id {
 	case farm.FolderFarm:
@@ -46,6 +48,23 @@ func (m *Member) publishFolder(id farm.FolderID, f *folder, s farm.FolderState) 
 	case farm.FolderCerts:
 		m.certs.store.Changed()
 	}
+}
+
+// conflicts counts what is preserved here and was not meant to go.
+func (f *folder) conflicts() int64 { return int64(f.keeper.PreservedUsage().Conflicts) }
+
+// tellConflicts tells the others how many preserved files were not meant to go, if they were told otherwise: what people
+// drop and what expires changes nothing else of a folder's state.
+func (m *Member) tellConflicts(f *folder) {
+	now := f.conflicts()
+	if told := m.own.get().Folders[f.spec.id].Conflicts; told == nil || *told == now {
+		return
+	}
+	m.own.change(func(o *farm.MemberState) {
+		s := o.Folders[f.spec.id]
+		s.Conflicts = &now
+		o.Folders[f.spec.id] = s
+	})
 }
 
 func (m *Member) dropFolder(id farm.FolderID) {

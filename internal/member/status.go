@@ -126,7 +126,7 @@ func (m *Member) oneFolder(f *folder) control.Folder {
 		l := m.links.get(h)
 		theirs := l.state.Folders[f.spec.id]
 		p := control.FolderPeer{Member: h, Linked: l.up, Applied: theirs.Applied, Durable: theirs.Durable, Backlog: backlog(s.Applied, theirs.Applied),
-			Paused: theirs.Paused, Braked: theirs.Braked, Evicted: f.evicted(h)}
+			Paused: theirs.Paused, Braked: theirs.Braked, Evicted: f.evicted(h), Conflicts: theirs.Conflicts}
 		cf.Peers = append(cf.Peers, p)
 		switch {
 		case cf.Reason != "" || p.Evicted:

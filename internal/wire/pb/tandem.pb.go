@@ -1279,6 +1279,7 @@ type Folder struct {
 	Bytes         int64                  `protobuf:"varint,20,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	Seeding       uint32                 `protobuf:"varint,21,opt,name=seeding,proto3" json:"seeding,omitempty"`
 	Forgot        *Vector                `protobuf:"bytes,22,opt,name=forgot,proto3" json:"forgot,omitempty"`
+	Conflicts     *int64                 `protobuf:"varint,23,opt,name=conflicts,proto3,oneof" json:"conflicts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1395,6 +1396,13 @@ func (x *Folder) GetForgot() *Vector {
 		return x.Forgot
 	}
 	return nil
+}
+
+func (x *Folder) GetConflicts() int64 {
+	if x != nil && x.Conflicts != nil {
+		return *x.Conflicts
+	}
+	return 0
 }
 
 type State struct {
@@ -2083,7 +2091,7 @@ const file_tandem_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\fR\brevision\x12\x16\n" +
 	"\x06wanted\x18\x02 \x01(\fR\x06wanted\x12\x16\n" +
 	"\x06faults\x18\x03 \x03(\fR\x06faults\x12%\n" +
-	"\x05sites\x18\x04 \x03(\v2\x0f.tandem.v1.SiteR\x05sites\"\xf4\x02\n" +
+	"\x05sites\x18\x04 \x03(\v2\x0f.tandem.v1.SiteR\x05sites\"\xa5\x03\n" +
 	"\x06Folder\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\rR\x05actor\x12'\n" +
@@ -2096,7 +2104,10 @@ const file_tandem_proto_rawDesc = "" +
 	"\x06braked\x18\x1f \x01(\bR\x06braked\x12\x14\n" +
 	"\x05bytes\x18\x14 \x01(\x03R\x05bytes\x12\x18\n" +
 	"\aseeding\x18\x15 \x01(\rR\aseeding\x12)\n" +
-	"\x06forgot\x18\x16 \x01(\v2\x11.tandem.v1.VectorR\x06forgot\"\xa6\x02\n" +
+	"\x06forgot\x18\x16 \x01(\v2\x11.tandem.v1.VectorR\x06forgot\x12!\n" +
+	"\tconflicts\x18\x17 \x01(\x03H\x00R\tconflicts\x88\x01\x01B\f\n" +
+	"\n" +
+	"_conflicts\"\xa6\x02\n" +
 	"\x05State\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12%\n" +
 	"\x05roles\x18\x02 \x03(\x0e2\x0f.tandem.v1.RoleR\x05roles\x12\x1a\n" +
@@ -2261,6 +2272,7 @@ func file_tandem_proto_init() {
 		(*Frame_Move)(nil),
 	}
 	file_tandem_proto_msgTypes[7].OneofWrappers = []any{}
+	file_tandem_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
