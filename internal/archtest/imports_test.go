@@ -12,7 +12,7 @@ const ours = `
 	farm < vfs;
 
 	# Level 1: each knows one thing, and none knows another.
-	farm < chunk, wire, reconcile, config, watch, identity, shell;
+	farm < chunk, wire, reconcile, config, watch, identity, shell, certs;
 	farm, vfs < index;
 	wire/pb < wire;
 
@@ -24,7 +24,7 @@ const ours = `
 	farm, config, shell < web, edge;
 
 	# Level 3: the composition root.
-	farm, vfs, chunk, wire, reconcile, config, watch, index, identity, shell,
+	farm, vfs, chunk, wire, reconcile, config, watch, index, identity, shell, certs,
 	scan, install, peer, replica, reload, web, edge, control < member;
 
 	# A farm of its own to look at. It uses the program and the control API, as an admin would.
@@ -47,6 +47,7 @@ const theirs = `
 	github.com/pelletier/go-toml, github.com/rogpeppe/go-internal/diff, golang.org/x/tools/txtar < config;
 	github.com/rogpeppe/go-internal/diff < member;
 	github.com/bmatcuk/doublestar < config, scan, member;
+	software.sslmate.com/src/go-pkcs12 < certs;
 	github.com/zeebo/blake3 < chunk, config, scan, install, peer, web, sim, member;
 	github.com/PlakarKorp/go-cdc-chunkers < chunk;
 	github.com/klauspost/compress < wire, peer;

@@ -47,6 +47,7 @@ func Summary(a, b *Config) []string {
 	table("farm", a.Farm == b.Farm)
 	table("edge", reflect.DeepEqual(a.Edge, b.Edge))
 	table("events", a.Events == b.Events)
+	table("certificates", a.Certificates == b.Certificates)
 	return all
 }
 

@@ -18,6 +18,7 @@ type MemberFile struct {
 	Listen    string          `toml:"listen" default:"\":7443\"" doc:"address for the other members"`
 	Addresses []string        `toml:"addresses,orone" doc:"IP addresses that are this member's own, for the bindings in site files; without this key those of its interfaces" example:"[\"192.0.2.11\"]"`
 	State     string          `toml:"state" doc:"directory of the member's state; without this key the system's place for it" example:"\"/var/lib/tandem\""`
+	Certs     string          `toml:"certificates" doc:"directory of certificates of this member alone, which win over the farm's; without this key there is none" example:"\"/etc/ssl/tandem\""`
 	Folders   map[string]Here `toml:"folder" doc:"a folder that this member keeps at another path than the others"`
 }
 
@@ -64,9 +65,11 @@ func (d *decoder) memberFile(m MemberFile) {
 			d.fault(at, "", "%q is not an IP address", a)
 		}
 	}
-	if at, ok := d.taken("state"); ok {
-		if err := checkFolderPath(m.State); err != nil {
-			d.fault(at, "", "%s", err)
+	for key, dir := range map[string]string{"state": m.State, "certificates": m.Certs} {
+		if at, ok := d.taken(key); ok {
+			if err := checkFolderPath(dir); err != nil {
+				d.fault(at, "", "%s", err)
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Folders)) {
@@ -98,6 +101,8 @@ func (m MemberFile) Write() []byte {
 		"listen":    quote(m.Listen),
 		"addresses": quoteList(m.Addresses),
 		"state":     quote(m.State),
+
+		"certificates": quote(m.Certs),
 	}
 	t := reflect.TypeOf(m)
 	for _, f := range fieldsOf(t) {

@@ -25,7 +25,9 @@ type Config struct {
 	Folders  []Folder // sorted by name; not those of Tandem's own
 	Edge     Edge
 	Events   Events
-	Sites    []Site // sorted by file
+
+	Certificates Certificates
+	Sites        []Site // sorted by file
 }
 
 // Farm is the table [farm].
@@ -108,6 +110,11 @@ type Edge struct {
 	HideNode   bool          `toml:"hide_node" default:"false" doc:"do not name the node in the header Tandem-Node"`
 }
 
+// Certificates is the table [certificates].
+type Certificates struct {
+	Password string `toml:"password" doc:"password of the PFX files in certs/; one that is called HOST.pfx.pass, beside the file, comes first" example:"\"correct horse\""`
+}
+
 // Events is the table [events].
 type Events struct {
 	Keep int `toml:"keep" default:"10000" min:"100" max:"1000000" doc:"events that each member keeps; the oldest go first"`
@@ -126,6 +133,8 @@ type farmFile struct {
 	Folder map[string]Folder `toml:"folder" doc:"a directory tree that every node holds a copy of"`
 	Edge   Edge              `toml:"edge" doc:"how visitors come in; for members with the role edge"`
 	Events Events            `toml:"events" doc:"the journal of what happened"`
+
+	Certificates Certificates `toml:"certificates" doc:"the certificate store; see [certificates](certificates.md)"`
 }
 
 // Member is the member of that name.

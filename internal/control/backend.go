@@ -16,6 +16,7 @@ type Backend interface {
 	Preserver
 	Steerer
 	Seeder
+	CertKeeper
 }
 
 // Observer tells how things are.

@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"tandem/internal/certs"
 	"tandem/internal/farm"
 	"tandem/internal/identity"
-	"tandem/internal/web"
 )
 
 // Limits of certificates that the farm makes itself.
@@ -24,20 +24,40 @@ const (
 // edge serves HTTPS from the first moment.
 type certificates struct {
 	m     *Member
-	store *web.CertStore // asks back for what it does not have
+	store *certs.Store // asks back for what it does not have
 
 	mu  sync.Mutex
 	own map[string]*tls.Certificate
+
+	altered chan struct{} // the store or the sites may have changed; one place
 }
 
 func newCertificates(m *Member) *certificates {
-	c := &certificates{m: m, own: map[string]*tls.Certificate{}}
-	c.store = web.NewCertStore(web.CertConfig{Dir: m.paths.certs(), Fallback: c.fallback, Sink: m.sink, Now: time.Now})
+	c := &certificates{m: m, own: map[string]*tls.Certificate{}, altered: make(chan struct{}, 1)}
+	var dirs []certs.Dir
+	if m.file.Certs != "" {
+		dirs = append(dirs, certs.Dir{Origin: certs.Local, Path: m.file.Certs})
+	}
+	c.store = certs.NewStore(certs.Config{
+		Dirs:     append(dirs, certs.Dir{Origin: certs.Shared, Path: m.paths.certs()}, certs.Dir{Origin: certs.ACME, Path: m.paths.acme()}),
+		Password: c.password, Fallback: c.fallback, Sink: m.sink, Now: time.Now,
+	})
 	return c
+}
+
+// password is that of the store's PFX files.
+func (c *certificates) password() string {
+	if live := c.m.config(); live != nil {
+		return live.Certificates.Password
+	}
+	return ""
 }
 
 // get implements shell.GetCertificate.
 func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if site, ok := c.m.web.Secure(hello.ServerName); ok && site.Internal {
+		return c.fallback(hello)
+	}
 	return c.store.GetCertificate(hello)
 }
 

@@ -61,6 +61,7 @@ func (p *prepared) Commit() {
 	p.sites.Commit()
 	m.serveEdge(c, me)
 	m.applyFronts(c, me)
+	m.certs.changed()
 }
 
 // serveEdge tells the balancer which nodes there are.

@@ -46,7 +46,7 @@ func (m *Member) publishFolder(id farm.FolderID, f *folder, s farm.FolderState) 
 	case farm.FolderFarm:
 		m.reload.Arrived()
 	case farm.FolderCerts:
-		m.certs.store.Changed()
+		m.certs.changed()
 	}
 }
 

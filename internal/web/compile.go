@@ -32,6 +32,7 @@ type compiled struct {
 	line     int
 	segments []caddyfile.Segment // for the positions of faults
 	bindings []binding
+	internal bool // tls internal
 	routes   caddyhttp.RouteList
 	errors   caddyhttp.RouteList
 	named    map[string]*caddyhttp.Route
@@ -192,7 +193,7 @@ func compileBlock(b caddyfile.ServerBlock, named []caddyfile.ServerBlock) (*comp
 	if err := json.Unmarshal(cfg.AppsRaw["http"], &app); err != nil {
 		return nil, err
 	}
-	c := &compiled{line: b.Keys[0].Line, segments: b.Segments, named: map[string]*caddyhttp.Route{}}
+	c := &compiled{line: b.Keys[0].Line, segments: b.Segments, internal: internal, named: map[string]*caddyhttp.Route{}}
 	if cfg.Logging != nil {
 		c.logs = cfg.Logging.Logs
 	}

@@ -4,7 +4,7 @@
 //
 // Site files turned into handlers: each sites/*.caddy is adapted by Caddy's own Caddyfile adapter, and its modules are
 // loaded in one caddy.Context per site. The router from host names to sites. Access logs. The read_your_writes
-// directive. The certificate store.
+// directive.
 //
 // # Does not own
 //

@@ -1,4 +1,4 @@
-package web
+package certs
 
 import (
 	"crypto/ecdsa"
@@ -40,7 +40,7 @@ func makeCert(t *testing.T, cn string, until time.Time, names ...string) (chain,
 
 // storeRig is a store with a clock of its own.
 type storeRig struct {
-	*CertStore
+	*Store
 	t      *testing.T
 	dir    string
 	now    time.Time
@@ -54,8 +54,8 @@ func newStore(t *testing.T) *storeRig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.CertStore = NewCertStore(CertConfig{
-		Dir:      r.dir,
+	r.Store = NewStore(Config{
+		Dirs:     []Dir{{Shared, r.dir}},
 		Fallback: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &fallback, nil },
 		Sink:     func(e farm.Event) { r.events = append(r.events, string(e.Severity)+" "+e.Subject+": "+e.Message) },
 		Now:      func() time.Time { return r.now },
@@ -66,7 +66,9 @@ func newStore(t *testing.T) *storeRig {
 // put writes a file, later than any before it.
 func (r *storeRig) put(name, content string) {
 	r.t.Helper()
-	writeFile(r.t, filepath.Join(r.dir, name), content)
+	if err := os.WriteFile(filepath.Join(r.dir, name), []byte(content), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
 	r.touch(name)
 }
 
@@ -95,7 +97,7 @@ func (r *storeRig) ask(host string) string {
 	return cert.Leaf.Subject.CommonName
 }
 
-func TestCertStoreFindsByName(t *testing.T) {
+func TestStoreFindsByName(t *testing.T) {
 	r := newStore(t)
 	r.pem("a.test.pem", "exact", "a.test")
 	r.pem("_.a.test.pem", "wildcard", "*.a.test")
@@ -117,7 +119,7 @@ func TestCertStoreFindsByName(t *testing.T) {
 	}
 }
 
-func TestCertStoreFollowsTheFiles(t *testing.T) {
+func TestStoreFollowsTheFiles(t *testing.T) {
 	r := newStore(t)
 	if got := r.ask("a.test"); got != "fallback" {
 		t.Fatalf("empty store gives %s", got)
@@ -153,7 +155,7 @@ func TestCertStoreFollowsTheFiles(t *testing.T) {
 	}
 }
 
-func TestCertStoreLooksSeldomUnlessToldTo(t *testing.T) {
+func TestStoreLooksSeldomUnlessToldTo(t *testing.T) {
 	r := newStore(t)
 	r.pem("a.test.pem", "one", "a.test")
 	r.ask("a.test")
@@ -169,7 +171,7 @@ func TestCertStoreLooksSeldomUnlessToldTo(t *testing.T) {
 	}
 }
 
-func TestCertStoreTellsOfExpiredAndMissing(t *testing.T) {
+func TestStoreTellsOfExpiredAndMissing(t *testing.T) {
 	r := newStore(t)
 	chain, key := makeCert(t, "old", r.now.Add(-time.Hour), "a.test")
 	r.put("a.test.pem", key+chain)
