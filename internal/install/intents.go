@@ -84,14 +84,20 @@ func logPath(i int) farm.Path {
 // openIntents opens the log for more. live is what it says now.
 func openIntents(fs vfs.FS, live map[string]entry) (*intents, error) {
 	s := &intents{fs: fs, live: live}
-	for i := range s.logs {
-		l, err := fs.OpenLog(logPath(i))
-		if err != nil {
-			return nil, err
-		}
-		s.logs[i] = l
+	var err error
+	s.logs, err = openLogs(fs, logPath)
+	return s, err
+}
+
+// openLogs opens two logs that take turns, or none.
+func openLogs(fs vfs.FS, path func(int) farm.Path) (logs [2]vfs.Log, err error) {
+	if logs[0], err = fs.OpenLog(path(0)); err != nil {
+		return logs, err
 	}
-	return s, nil
+	if logs[1], err = fs.OpenLog(path(1)); err != nil {
+		return logs, errors.Join(err, logs[0].Close())
+	}
+	return logs, nil
 }
 
 func (s *intents) close() error {

@@ -105,16 +105,14 @@ func New(fs vfs.FS, cfg Config) *Keeper {
 	return k
 }
 
-// Close gives up the logs. The tree's FS is the caller's to close.
+// Close gives up the logs, of a Recover that failed too. What is asked of the keeper afterwards fails. The tree's FS is the
+// caller's to close.
 func (k *Keeper) Close() error {
-	if k.intents == nil {
-		return nil
+	var err error
+	if k.intents != nil {
+		err = k.intents.close()
 	}
-	err := k.intents.close()
-	if k.kept.records != nil {
-		err = errors.Join(err, k.kept.records.close())
-	}
-	return err
+	return errors.Join(err, k.kept.close())
 }
 
 func (k *Keeper) install(ctx context.Context, plan farm.Plan, src Source) farm.Installed {

@@ -138,12 +138,9 @@ func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.
 // openRecords opens the log for more. If both files say something, a rewriting was cut short; then rewrite must follow.
 func openRecords(fs vfs.FS, lines [2]int) (*records, error) {
 	r := &records{fs: fs, lines: lines[0]}
-	for i := range r.logs {
-		l, err := fs.OpenLog(recordsPath(i))
-		if err != nil {
-			return nil, err
-		}
-		r.logs[i] = l
+	var err error
+	if r.logs, err = openLogs(fs, recordsPath); err != nil {
+		return nil, err
 	}
 	if lines[0] == 0 && lines[1] > 0 {
 		r.at, r.lines = 1, lines[1]

@@ -38,9 +38,11 @@ func (k *Keeper) Recover() error {
 			live[name] = e
 		}
 	}
-	if k.intents, err = openIntents(k.fs, live); err != nil {
+	logs, err := openIntents(k.fs, live)
+	if err != nil {
 		return err
 	}
+	k.intents = logs
 	for _, name := range sortedKeys(begun) {
 		k.skipPast(name)
 		if e := begun[name]; !e.verified {

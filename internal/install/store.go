@@ -44,6 +44,16 @@ func newPreserved(fs vfs.FS, cfg Config) *preserved {
 	return &preserved{fs: fs, cfg: cfg, byID: map[string]*held{}, data: map[farm.Digest]string{}}
 }
 
+// close gives up the log of what is preserved.
+func (s *preserved) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.records == nil {
+		return nil
+	}
+	return s.records.close()
+}
+
 func byTime(a, b *held) int {
 	return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.ID, b.ID))
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -55,6 +56,7 @@ type folder struct {
 	done     chan struct{}
 	steering sync.Mutex // while people say something to it
 
+	broken     chan error             // why it can't go on, from what installs
 	unkept     atomic.Pointer[unkept] // as of the last whole scan
 	sink       farm.Sink
 	meter      meter
@@ -71,7 +73,7 @@ type opening struct {
 
 // openFolder opens all that the folder stands on.
 func (m *Member) openFolder(spec folderSpec, how opening) (_ *folder, err error) {
-	f := &folder{m: m, sink: m.sink, spec: spec, noticed: make(chan replica.Noticed), done: make(chan struct{}), introduced: map[farm.MemberID]bool{}}
+	f := &folder{m: m, sink: m.sink, spec: spec, noticed: make(chan replica.Noticed), done: make(chan struct{}), broken: make(chan error, 1), introduced: map[farm.MemberID]bool{}}
 	defer func() {
 		if err != nil {
 			f.close()
@@ -95,7 +97,7 @@ func (m *Member) openFolder(spec folderSpec, how opening) (_ *folder, err error)
 	if f.fs, err = vfs.OpenWith(spec.root, spec.attrs); err != nil {
 		return nil, err
 	}
-	if err = f.fs.Prepare(spec.id); err != nil {
+	if err = errors.Join(f.fs.Prepare(spec.id), tryWriting(f.fs)); err != nil {
 		return nil, err
 	}
 	exact, err := vfs.Exact(f.fs)
@@ -122,7 +124,7 @@ func (m *Member) openFolder(spec folderSpec, how opening) (_ *folder, err error)
 		return nil, err
 	}
 	fresh := before.Actor.Epoch == 0
-	meta, cut := m.resume(spec.id, before)
+	meta, cut := m.resume(spec.id, before, m.folders.cutAt(spec.id))
 	if fresh && how.others {
 		if meta.Seed, err = f.newSeed(how.anew); err != nil {
 			return nil, err
@@ -144,7 +146,7 @@ func (m *Member) openFolder(spec folderSpec, how opening) (_ *folder, err error)
 		Log:       logPort{f.index},
 		Watcher:   f,
 		Scanner:   scanPort{f},
-		Installer: installPort{f.keeper, f.fs},
+		Installer: installPort{f.keeper, f},
 		Transport: transport{m, spec.id},
 		Parts:     f.keeper,
 		Fetcher:   transport{m, spec.id},
@@ -173,9 +175,18 @@ func (m *Member) openIndex(id farm.FolderID) (*index.Index, error) {
 	return index.Open(dir, id)
 }
 
+// tryWriting refuses a disk that is read-only: the folder would begin, and end with the first file that it is sent.
+func tryWriting(fs vfs.FS) error {
+	t, err := fs.Temp()
+	if err != nil {
+		return err
+	}
+	return t.Close()
+}
+
 // resume goes on as the same actor if the index is known to hold all that was sent under it, otherwise as a new one. After
-// a power cut it also says when the system came up again.
-func (m *Member) resume(id farm.FolderID, meta farm.Meta) (_ farm.Meta, cut int64) {
+// a power cut, or when the disk took no more writes since cutAt, it also says until when what was not durable may have got lost.
+func (m *Member) resume(id farm.FolderID, meta farm.Meta, cutAt int64) (_ farm.Meta, cut int64) {
 	boot := bootID()
 	why := ""
 	switch {
@@ -185,6 +196,8 @@ func (m *Member) resume(id farm.FolderID, meta farm.Meta) (_ farm.Meta, cut int6
 		why = "the index was " + string(meta.Actor.Member) + "'s"
 	case !meta.Clean && meta.Boot != boot:
 		why, cut = "the system went down without notice", bootTime()
+	case !meta.Clean && cutAt != 0:
+		why, cut = "the disk was read-only", cutAt
 	}
 	if why != "" {
 		meta.Actor = farm.Actor{Member: m.self, Epoch: max(farm.Epoch(time.Now().UnixMilli()), meta.Actor.Epoch+1)}
@@ -211,6 +224,14 @@ func (f *folder) run(ctx context.Context) error {
 	g.Go(func() error { return f.watcher.Run(ctx) })
 	g.Go(func() error { return f.translate(ctx) })
 	g.Go(func() error { return f.guard(ctx) })
+	g.Go(func() error {
+		select {
+		case err := <-f.broken:
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+	})
 	g.Go(func() error { return f.runner.Run(ctx) })
 	return g.Wait()
 }
@@ -254,6 +275,9 @@ func (f *folder) close() {
 	}
 	if f.watcher != nil {
 		f.err = errors.Join(f.err, f.watcher.Close())
+	}
+	if f.keeper != nil {
+		f.err = errors.Join(f.err, f.keeper.Close())
 	}
 	if f.fs != nil {
 		f.err = errors.Join(f.err, f.fs.Close())
@@ -320,20 +344,35 @@ func (s scanPort) ExamineAll(ctx context.Context, looks []replica.Examine, answe
 	}
 }
 
-// installPort adapts the keeper to the runner.
+// installPort adapts the keeper to the runner. A disk that is read-only ends the folder: none of its paths could go on.
 type installPort struct {
 	*install.Keeper
-	fs vfs.FS
+	f *folder
+}
+
+// looked is the result of an installation, after a look at whether the folder can go on.
+func (i installPort) looked(r farm.Installed) farm.Installed {
+	if errors.Is(r.Err, syscall.EROFS) {
+		select {
+		case i.f.broken <- r.Err:
+		default: // it ends already
+		}
+	}
+	return r
 }
 
 func (i installPort) Install(ctx context.Context, p farm.Plan, src replica.Source) farm.Installed {
-	return i.Keeper.Install(ctx, p, src)
+	return i.looked(i.Keeper.Install(ctx, p, src))
 }
 
 func (installPort) Together(p farm.Plan) bool { return install.Together(p) }
 
 func (i installPort) InstallAll(ctx context.Context, plans []farm.Plan, src func(farm.Path) replica.Source) []farm.Installed {
-	return i.Keeper.InstallAll(ctx, plans, func(p farm.Path) install.Source { return src(p) })
+	all := i.Keeper.InstallAll(ctx, plans, func(p farm.Path) install.Source { return src(p) })
+	for _, r := range all {
+		i.looked(r)
+	}
+	return all
 }
 
 func (i installPort) Open(ctx context.Context, p farm.Path, d farm.Digest) (io.ReadCloser, int64, error) {
@@ -341,11 +380,11 @@ func (i installPort) Open(ctx context.Context, p farm.Path, d farm.Digest) (io.R
 }
 
 func (i installPort) Move(ctx context.Context, mv farm.Move, is farm.Disk, children func(farm.Path) (map[string]farm.Disk, error)) farm.Installed {
-	return i.Keeper.Move(ctx, mv, is, children)
+	return i.looked(i.Keeper.Move(ctx, mv, is, children))
 }
 
 func (i installPort) Sync() error {
-	err := i.fs.Sync()
+	err := i.f.fs.Sync()
 	if err == nil {
 		i.Keeper.Synced()
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"tandem/internal/config"
@@ -87,33 +88,66 @@ func (fs *folders) remove(f *folder) {
 // halted is why a folder does not run.
 type halted struct {
 	why   string
+	next  string    // what to do about it
 	again time.Time // when it is tried again at the latest
 	needs uint64    // free bytes on the disk of the state directory with which it is tried at once; 0: nothing hastens it
+	cut   int64     // not 0: its disk took no more writes from this moment on, nanoseconds since 1970; what was not durable may be lost
 }
 
 // halt remembers why a folder does not run, and tells it once.
 func (fs *folders) halt(s folderSpec, what string, err error) {
-	h := halted{why: what + ": " + err.Error()}
-	next := "bring " + s.root + " back and it goes on by itself; or, to fetch it anew from the others, stop the member and remove " +
-		fs.m.paths.index(s.id)
-	free, ferr := fs.m.paths.free()
-	low := ferr == nil && free < lowState
-	// SQLite mostly calls it an input/output error that there is no room.
-	if full := farm.KindOf(err) == farm.Full; full || low && errors.As(err, new(index.Error)) {
-		h.again = time.Now().Add(fullEvery)
-		next = "make room on the disk of " + s.root + "; it goes on by itself"
-		if low {
-			h.why = "the disk of the state directory " + fs.m.paths.State + " is full, " + config.Size(free).String() + " are free: " + h.why
-			h.needs, next = free+moreState, "make room on the disk of "+fs.m.paths.State+"; it goes on by itself"
-		}
-	}
+	h := fs.reasonFor(s, what, err)
 	fs.mu.Lock()
-	_, told := fs.why[s.id]
+	was, told := fs.why[s.id]
+	if was.cut != 0 {
+		h.cut = was.cut
+	}
 	fs.why[s.id] = h
 	fs.mu.Unlock()
 	if !told {
-		fs.m.sink(farm.Event{ID: farm.EventFolderHalted, Severity: farm.Fault, Folder: s.id, Subject: string(s.id), Message: h.why, Next: next})
+		fs.m.sink(farm.Event{ID: farm.EventFolderHalted, Severity: farm.Fault, Folder: s.id, Subject: string(s.id), Message: h.why, Next: h.next})
 	}
+}
+
+// reasonFor finds out which disk is to blame.
+func (fs *folders) reasonFor(s folderSpec, what string, err error) halted {
+	h := halted{why: what + ": " + err.Error(), next: "bring " + s.root + " back and it goes on by itself; or, to fetch it anew from the others, " +
+		"stop the member and remove " + fs.m.paths.index(s.id)}
+	state := "the state directory " + fs.m.paths.State
+	ours := errors.As(err, new(index.Error))
+	free, ferr := fs.m.paths.free()
+	low := ferr == nil && free < lowState
+	switch full := farm.KindOf(err) == farm.Full; {
+	case ours && fs.m.paths.readOnly():
+		return readOnly(h, state)
+	case !ours && errors.Is(err, syscall.EROFS):
+		return readOnly(h, s.root)
+	case low && (full || ours): // SQLite mostly calls it an input/output error that there is no room
+		h.why = "the disk of " + state + " is full, " + config.Size(free).String() + " are free: " + h.why
+		h.needs, h.next = free+moreState, "make room on the disk of "+fs.m.paths.State+"; it goes on by itself"
+	case full:
+		h.next = "make room on the disk of " + s.root + "; it goes on by itself"
+	default:
+		return h
+	}
+	h.again = time.Now().Add(fullEvery)
+	return h
+}
+
+// readOnly is the reason of a folder for which a disk takes no writes. It holds no file there any more, so that the disk can
+// be unmounted, mended and mounted again.
+func readOnly(h halted, dir string) halted {
+	h.why = "the disk of " + dir + " is read-only: " + h.why
+	h.next = "make it writable and it goes on by itself; a disk that the system has set to read-only has had errors (see dmesg, and fsck)"
+	h.cut = time.Now().UnixNano()
+	return h
+}
+
+// cutAt is from when on the disk of a folder took no writes before the folder was halted; 0: it did.
+func (fs *folders) cutAt(id farm.FolderID) int64 {
+	fs.mu.RLock()
+	defer fs.mu.RUnlock()
+	return fs.why[id].cut
 }
 
 // due tells whether a folder that does not run may be tried now.
@@ -126,6 +160,15 @@ func (fs *folders) due(id farm.FolderID) bool {
 	}
 	free, err := fs.m.paths.free()
 	return h.needs > 0 && err == nil && free >= h.needs
+}
+
+// readOnly tells whether the disk of the state directory takes no writes.
+func (p Paths) readOnly() bool {
+	f, err := os.CreateTemp(p.State, "writable-")
+	if err == nil {
+		err = errors.Join(f.Close(), os.Remove(f.Name()))
+	}
+	return errors.Is(err, syscall.EROFS)
 }
 
 // free is the number of free bytes on the disk of the state directory.

@@ -92,7 +92,7 @@ func openVictim(dir string, script *killScript, killAt int) (_ *victim, err erro
 	}
 	v.runner = replica.NewRunner(replica.RunnerConfig{
 		Folder: "www", Machine: replica.Config{Folder: "www", Meta: meta, Finished: v.keeper.Finished()},
-		Log: logPort{v.index}, Watcher: v, Scanner: walker{scanPort{holder}}, Installer: installPort{v.keeper, v.fs}, Transport: v,
+		Log: logPort{v.index}, Watcher: v, Scanner: walker{scanPort{holder}}, Installer: installPort{v.keeper, &folder{fs: v.fs}}, Transport: v,
 		Parts: v.keeper, Fetcher: v, Publish: func(farm.FolderState, replica.Summary) {}, Sink: func(farm.Event) {},
 		Logger: slog.New(slog.DiscardHandler),
 	})

@@ -279,4 +279,9 @@ func (l *appendLog) Reset() error {
 	return fail("reset log", l.p, err)
 }
 
-func (l *appendLog) Close() error { return fail("close", l.p, unix.Close(l.fd)) }
+// Close lets go of the number too: it may be another file's soon, and who writes late must not write there.
+func (l *appendLog) Close() error {
+	fd := l.fd
+	l.fd = -1
+	return fail("close", l.p, unix.Close(fd))
+}
