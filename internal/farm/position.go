@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Epoch tells the lives of a member's index apart. A new index, or one that may have been set back, takes a new epoch;
+// Epoch tells the lives of a member's index apart. A new index, or one that may have been set back, takes a new epoch (docs/adr/0012);
 // the value is the wall clock at that moment in milliseconds since 1970, so that it never repeats.
 type Epoch uint64
 

@@ -140,7 +140,7 @@ func (m *Member) openFolder(spec folderSpec, how opening) (_ *folder, err error)
 	f.scanner = scan.New(f.fs, scan.Config{Filter: spec.rules.filter, Now: time.Now, Log: log, Progress: f.meter.scanned, Recipes: f.index})
 	f.runner = replica.NewRunner(replica.RunnerConfig{
 		Folder: spec.id,
-		Machine: replica.Config{Folder: spec.id, Meta: meta, Joined: how.joined, Cut: cut, Sweep: m.sweepEvery,
+		Machine: replica.Config{Folder: spec.id, Meta: meta, Anew: meta.Actor != before.Actor, Joined: how.joined, Cut: cut, Sweep: m.sweepEvery,
 			Rules: f.rules(), Before: f.before(), Paused: f.note.Paused != nil, Finished: f.keeper.Finished(),
 			FinishedMoves: f.keeper.FinishedMoves()},
 		Log:       logPort{f.index},

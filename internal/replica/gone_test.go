@@ -23,7 +23,7 @@ func TestRenamedContentIsNotSentAgain(t *testing.T) {
 		{"not yet installed", 0, file, true},
 		{"another content", 1, farm.Attr{Type: farm.File, Size: 4096, Digest: farm.Digest{2}}, true},
 	} {
-		m := New(Config{Folder: "shop", Meta: farm.Meta{Actor: me}}, rows{})
+		m := New(Config{Folder: "shop", Meta: farm.Meta{Actor: me}, Anew: true}, rows{})
 		see := func(p string, a farm.Attr, content []byte) (pushed []farm.Change) {
 			at := farm.MustPath(p)
 			m.Step(now, Dirty{Paths: []farm.Path{at}})

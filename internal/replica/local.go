@@ -248,7 +248,7 @@ func (m *Machine) tellParent(p farm.Path, w *work) {
 // Invariant: its vector is the context of what was on disk, so of what the application could see, not of what has been
 // heard of since.
 func (m *Machine) write(r farm.Record, seen farm.Observation) {
-	dot := m.give(r.Path)
+	dot := m.give()
 	when := m.when(seen)
 	if seen.Attr.Type != farm.Absent && m.beforeCut(seen) {
 		when = m.timeOfOld(r)

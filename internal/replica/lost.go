@@ -21,7 +21,7 @@ func (m *Machine) giveUp(p farm.Path, w *work) {
 	if w.tries < givesUpAfter || w.dirty || s.Content.Dot.Actor.Member != m.meta.Actor.Member || !m.allLinked() {
 		return
 	}
-	own := farm.Stamp{Dot: m.give(p), Time: m.clock.Now(m.now)}
+	own := farm.Stamp{Dot: m.give(), Time: m.clock.Now(m.now)}
 	e := farm.Entry{Path: p, Attr: r.Disk.Attr}
 	e.Version = farm.Version{Dot: own.Dot, Vector: s.Context.With(own.Dot), Time: own.Time, Content: own, Meta: own}
 	e.Version.Lost = withLost(s.LostDots, s.Content.Dot)

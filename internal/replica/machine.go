@@ -11,14 +11,12 @@ import (
 //
 // Ownership: one goroutine.
 type Machine struct {
-	folder    farm.FolderID
-	db        Catalogue
-	meta      farm.Meta
-	first     farm.Position // where our feed stood at the start: what we have written since may bear numbers used before
-	forgotten farm.Seq      // the highest number of ours among the paths that were dropped since the start
-	gave      []farm.Path   // the paths of the first numbers of ours since the start
-	clock     farm.Clock
-	skip      func(farm.Path) bool // excluded; that of rules
+	folder farm.FolderID
+	db     Catalogue
+	meta   farm.Meta
+	counts bool // the next number of ours was never given before; see epoch.go
+	clock  farm.Clock
+	skip   func(farm.Path) bool // excluded; that of rules
 
 	rules  Rules
 	before func(farm.Path) bool // see Config; until the start
@@ -94,7 +92,7 @@ type Machine struct {
 type peer struct {
 	linked     bool
 	aside      bool // there is a session, and nothing is exchanged
-	met        bool // has been asked since our start
+	vouched    bool // has said, since our start, all that it knows and we do not
 	state      farm.FolderState
 	missed     bool            // a move of its was not taken in: its answer, which is on its way, leaves that out
 	refused    bool            // a change of its was not taken in since it was asked
@@ -110,6 +108,7 @@ type peer struct {
 type Config struct {
 	Folder farm.FolderID
 	Meta   farm.Meta // as the index has it; its Actor says who we are, its Seed whether what is on disk is trusted
+	Anew   bool      // Meta's Actor is new: it has written nothing yet
 	Joined bool      // while it is being seeded: the others held the folder before us
 	Cut    int64     // not 0: power was cut before this moment, nanoseconds since 1970; what was not durable is in doubt
 
@@ -132,7 +131,7 @@ func New(cfg Config, db Catalogue) *Machine {
 		cfg.Sweep = sweepEvery
 	}
 	m := &Machine{
-		folder: cfg.Folder, db: db, meta: cfg.Meta, skip: rules.Excluded, joined: cfg.Joined,
+		folder: cfg.Folder, db: db, meta: cfg.Meta, counts: cfg.Anew, skip: rules.Excluded, joined: cfg.Joined,
 		seeding: cfg.Meta.Seed.Mode == farm.SeedEmpty || cfg.Meta.Seed.Mode == farm.SeedFull,
 		rules:   rules, before: cfg.Before, paused: cfg.Paused, cut: cfg.Cut,
 		finished: cfg.Finished, finishedMoves: cfg.FinishedMoves, minMoved: cfg.MinMoved,
@@ -154,7 +153,6 @@ func New(cfg Config, db Catalogue) *Machine {
 	if m.minMoved == 0 {
 		m.minMoved = minMoved
 	}
-	m.first = farm.Position{Actor: cfg.Meta.Actor, Seq: cfg.Meta.Seq}
 	m.clock.Observe(cfg.Meta.Clock)
 	return m
 }

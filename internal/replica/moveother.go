@@ -12,7 +12,7 @@ func (m *Machine) arrivedMove(in ArrivedMove) {
 	v, self := in.Move, m.meta.Actor
 	m.peer(in.From).aheadSince = m.now // it is telling: no need to ask
 	if v.First.Actor == self && v.Last().Seq > m.meta.Seq {
-		m.newEpoch("member " + string(in.From) + " knows a rename of ours that we do not: the index was set back")
+		m.setBack(in.From)
 	}
 	if m.meta.Known.Covers(v.Last()) {
 		return

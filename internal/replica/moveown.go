@@ -50,25 +50,14 @@ func (m *Machine) compared(in Compared) {
 	}
 	m.moving = nil
 	v.Count, v.Time, v.Sent = len(v.was), m.clock.Now(m.now), m.now
-	v.First = farm.Position{Actor: m.meta.Actor, Seq: m.meta.Seq + 1}
+	v.First = m.give()
 	v.Digest = digestOfMoved(v)
-	m.numberMoved(v)
+	m.meta.Seq = v.Last().Seq
 	list := m.relocate(v, in.Stat)
 	if !m.paused {
 		m.emit(PushMove{Move: v.Move, Changes: list})
 	}
 	for _, p := range in.New {
 		m.dirty(p)
-	}
-}
-
-// numberMoved takes the numbers for the changes that v stands for.
-func (m *Machine) numberMoved(v *moving) {
-	for _, r := range v.was {
-		to, _ := v.At(r.Path)
-		m.give(to)
-	}
-	for i := len(v.was) - 1; i >= 0; i-- {
-		m.give(v.was[i].Path)
 	}
 }

@@ -10,11 +10,8 @@ func (m *Machine) arrived(from farm.MemberID, c farm.Change) {
 	e := c.Entry
 	dot := e.Version.Dot
 	m.peer(from).aheadSince = m.now // it is telling: no need to ask
-	if m.twice(e) {
-		m.newEpoch("member " + string(from) + " knows another change under a number of ours: the index was set back")
-	}
 	if e.Version.Vector.At(m.meta.Actor) > m.meta.Seq {
-		m.newEpoch("member " + string(from) + " has a change that saw more of ours than we know: the index was set back")
+		m.setBack(from)
 	}
 	if m.meta.Known.Covers(dot) || e.Path.IsRoot() || e.Path.Private() {
 		return
@@ -104,7 +101,7 @@ func (m *Machine) absorb(a farm.Actor) {
 // had ends a catching up: nothing that the peer knew then is unknown now.
 func (m *Machine) had(in Had) {
 	p := m.peer(in.From)
-	p.asked = zeroTime
+	p.asked, p.vouched = zeroTime, true
 	if p.missed {
 		m.askFor(in.From, p, true)
 		return
@@ -180,12 +177,8 @@ func (m *Machine) askFor(id farm.MemberID, p *peer, bare bool) {
 	if m.paused || m.lapsed(p) {
 		return
 	}
-	known := m.meta.Known
-	if !p.met { // what it knows of our own feed shows whether our index was set back
-		p.met, known = true, m.sure(known)
-	}
 	p.asked, p.aheadSince, p.missed = m.now, zeroTime, false
-	m.emit(Want{To: id, Known: known, Bare: bare})
+	m.emit(Want{To: id, Known: m.meta.Known, Bare: bare})
 }
 
 func (m *Machine) peerState(id farm.MemberID, s farm.FolderState) {
@@ -200,7 +193,7 @@ func (m *Machine) peerState(id farm.MemberID, s farm.FolderState) {
 	m.haveSource(p.state.Applied, s.Applied)
 	p.state = s
 	if seen := s.Known.At(m.meta.Actor); seen > m.meta.Seq {
-		m.newEpoch("member " + string(id) + " knows changes of ours that we do not: the index was set back")
+		m.setBack(id)
 	}
 	if m.meta.Known.CoversAll(s.Known) {
 		p.aheadSince = zeroTime

@@ -134,7 +134,7 @@ func (n *node) start(seeding bool) {
 			n.cat.meta.Seed.Mode = farm.SeedFull
 		}
 	}
-	n.machine = replica.New(replica.Config{Folder: "shop", Meta: n.cat.meta, Cut: n.cutAt(), Joined: seeding && !n.rig.together, Finished: n.ended, FinishedMoves: n.moved, MinMoved: 3,
+	n.machine = replica.New(replica.Config{Folder: "shop", Meta: n.cat.meta, Anew: n.cat.meta.Seq == 0, Cut: n.cutAt(), Joined: seeding && !n.rig.together, Finished: n.ended, FinishedMoves: n.moved, MinMoved: 3,
 		Rules: n.ruled(), Before: n.was, Paused: n.rules.paused}, &n.cat)
 	n.ended, n.moved, n.was = nil, nil, nil
 	n.step(replica.Start{})

@@ -251,7 +251,7 @@ func (w *world) Fetch(context.Context, farm.MemberID, farm.Path, farm.Digest, in
 func (w *world) run(t *testing.T) (r *replica.Runner, stop func() error) {
 	t.Helper()
 	r = replica.NewRunner(replica.RunnerConfig{
-		Folder: "shop", Machine: replica.Config{Folder: "shop", Meta: w.cat.meta},
+		Folder: "shop", Machine: replica.Config{Folder: "shop", Meta: w.cat.meta, Anew: w.cat.meta.Seq == 0},
 		Log: w, Watcher: w, Scanner: w, Installer: w, Transport: w,
 		Publish: func(s farm.FolderState, _ replica.Summary) {
 			w.mu.Lock()

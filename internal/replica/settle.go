@@ -184,6 +184,7 @@ func (m *Machine) installed(in farm.Installed) {
 	case farm.Done:
 		m.done(w, in)
 	case farm.Changed:
+		m.leftAsItWas(in.Plan)
 		w.dirty = true
 		if w.tries++; w.tries > 3 {
 			m.later(p, w, firstRetry)
@@ -215,6 +216,15 @@ func (m *Machine) installed(in farm.Installed) {
 		}
 	}
 	m.settle(p, w)
+}
+
+// leftAsItWas forgets the intent of a plan that has not been carried out, or an application that makes the like of it would
+// seem to have had it before its eyes. Where the content was to stay, attributes may have been set ahead of the answer.
+func (m *Machine) leftAsItWas(plan farm.Plan) {
+	if r, _ := m.db.Get(plan.Path); r.Intent != nil && !plan.Want.SameContent(plan.Expect.Attr) {
+		r.Intent = nil
+		m.db.Put(r)
+	}
 }
 
 func errText(in farm.Installed) string {

@@ -12,7 +12,7 @@ func TestSilenceOfAPeerThatIsNotHeard(t *testing.T) {
 	for _, full := range []bool{false, true} {
 		m := New(Config{Folder: "shop", Meta: farm.Meta{Actor: farm.Actor{Member: "a", Epoch: 1}}}, newBatch(nil))
 		p := m.peer("b")
-		p.linked, p.met = true, true
+		p.linked = true
 		p.state.Known = farm.VectorOf(farm.Position{Actor: farm.Actor{Member: "b", Epoch: 1}, Seq: 9})
 		at, asked := time.Unix(1000, 0), 0
 		p.aheadSince, m.lastSweep = at, at

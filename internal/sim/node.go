@@ -29,8 +29,10 @@ type node struct {
 	machine *replica.Machine
 
 	up      bool
-	cutAt   int64     // when it ended, by its clock
-	unclean bool      // the last stop was a power cut
+	cutAt   int64         // when it ended, by its clock
+	unclean bool          // the last stop was a power cut
+	pace    time.Duration // until the next tick, when it was set
+	ticks   int
 	life    int       // counts starts: answers for an earlier life are lost
 	inCall  bool      // a system call of ours is under way: applications may come between
 	pin     farm.Path // what an installation under way must not let go of
@@ -50,6 +52,7 @@ type node struct {
 	extra    farm.ExtraFiles // what becomes of files that the farm does not know when it is seeded
 	stalled  time.Time       // until then it does nothing
 	deaf     bool            // no notifications come
+	restored int             // counts how often the whole machine was set back
 	missed   bool            // ... and some would have
 	paused   bool
 	readOnly bool
@@ -69,7 +72,8 @@ func (n *node) start(clean bool) {
 	n.life++
 	n.heard, n.passed = map[farm.MemberID]said{}, map[[2]farm.MemberID]uint64{}
 	meta, cut := n.cat.meta, int64(0)
-	if meta.Actor.Epoch == 0 || !clean {
+	anew := meta.Actor.Epoch == 0 || !clean
+	if anew {
 		meta.Actor = farm.Actor{Member: n.id, Epoch: max(farm.Epoch(n.now().UnixMilli()), meta.Actor.Epoch+1)}
 		meta.Seq = 0
 		if n.unclean {
@@ -106,15 +110,16 @@ func (n *node) start(clean bool) {
 	if n.seeding {
 		meta.Seed = n.newSeed()
 	}
-	n.machine = replica.New(replica.Config{Folder: "sim", Meta: meta, Cut: cut, Finished: n.keeper.Finished(),
+	n.machine = replica.New(replica.Config{Folder: "sim", Meta: meta, Anew: anew, Cut: cut, Finished: n.keeper.Finished(),
 		FinishedMoves: n.keeper.FinishedMoves(), MinMoved: 2, Joined: n.seeding,
 		Rules: n.rules(), Before: n.before(), Paused: n.paused}, n.cat)
 	n.seeding = false
 	n.cat.meta, n.unclean = meta, false
 	n.f.logf("%s starts, epoch %d", n.id, meta.Actor.Epoch)
+	n.missed = false // the scan that follows sees it
 	n.step(n.f.holders())
 	n.step(replica.Start{})
-	n.tick(n.life)
+	n.tick(tickEvery)
 }
 
 func (n *node) must(err error) {
@@ -123,19 +128,40 @@ func (n *node) must(err error) {
 	}
 }
 
-func (n *node) tick(life int) {
-	n.f.after(100*time.Millisecond, func() {
+// Times between two ticks; the long one when all faults have ended and nothing waits for its time. (The runner's are shorter: here
+// an hour must pass quickly.)
+const (
+	tickEvery = 100 * time.Millisecond
+	idleTick  = 10 * time.Second
+)
+
+// tick lets the machine hear of the time, now and again in a while.
+func (n *node) tick(in time.Duration) {
+	life := n.life
+	n.pace, n.ticks = in, n.ticks+1
+	nr := n.ticks
+	n.f.after(in, func() {
 		n.unlessStalled(func() {
-			if n.up && n.life == life {
+			if n.up && n.life == life && n.ticks == nr {
 				n.step(replica.Tick{})
 				n.honest()
 				n.honours()
 				n.gossip()
 				n.guard(func() { n.keeper.Sweep(context.Background()) })
-				n.tick(life)
+				if n.up && n.life == life {
+					n.tick(n.due())
+				}
 			}
 		})
 	})
+}
+
+// due is when the next tick is.
+func (n *node) due() time.Duration {
+	if n.f.calm && n.machine.Idle() {
+		return idleTick
+	}
+	return tickEvery
 }
 
 // guard runs system calls of ours; false: the node died in one of them.
@@ -214,7 +240,12 @@ func (n *node) step(in replica.Input) {
 	if !n.up || in == nil {
 		return
 	}
-	for _, e := range n.machine.Step(n.now(), in) {
+	was := n.machine.Actor()
+	effects := n.machine.Step(n.now(), in)
+	if n.machine.Actor() != was {
+		n.f.oracle.outlived(n)
+	}
+	for _, e := range effects {
 		if n.f.opt.Wide && n.f.opt.Crashes && !n.f.calm && n.f.chance(0.05) {
 			n.f.logf("%s dies ahead of %T", n.id, e)
 			n.f.kill(n, false)
@@ -225,6 +256,9 @@ func (n *node) step(in replica.Input) {
 		n.execute(e)
 	}
 	n.tell()
+	if n.pace > n.due() {
+		n.tick(n.due())
+	}
 }
 
 func (n *node) state() farm.FolderState {

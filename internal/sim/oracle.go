@@ -52,7 +52,7 @@ type oracle struct {
 	made    map[farm.Position]farm.Path // where each version was made
 	forgot  map[farm.Path]farm.Vector   // what deletions that a node has forgotten had seen
 	returns map[value]bool              // written before a member was set back
-	setBack map[value]bool              // the author's power was cut later: nobody can tell what it had preserved by then
+	setBack map[value]bool              // the author has begun a later life: the others can't tell what it had preserved by then
 }
 
 func newOracle(f *sim) *oracle {
@@ -107,6 +107,11 @@ func (o *oracle) cut(n *node) {
 		o.excused[a.value] = true
 	}
 	delete(o.since, n.id)
+	o.outlived(n)
+}
+
+// outlived says that n goes on as another actor.
+func (o *oracle) outlived(n *node) {
 	for v, author := range o.author {
 		if author == n {
 			o.setBack[v] = true

@@ -72,6 +72,13 @@ func Wide(seed uint64) Options {
 	return opt
 }
 
+// Back derives options from a seed that have everything in them, and a member that is set back.
+func Back(seed uint64) Options {
+	opt := Wide(seed)
+	opt.SetBacks = true
+	return opt
+}
+
 type sim struct {
 	*world
 	opt      Options

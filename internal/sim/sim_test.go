@@ -15,7 +15,7 @@ import (
 var (
 	firstSeed = flag.Uint64("seed", 1, "first seed")
 	seeds     = flag.Uint64("seeds", 0, "number of seeds; 0: forty of each kind, twelve with -short")
-	which     = flag.String("kind", "", "mix: only those with the few faults of old; wide: only those with everything; steer: only those that people steer, too; empty: all")
+	which     = flag.String("kind", "", "mix: only those with the few faults of old; wide: only those with everything; back: only those of wide with a member that is set back; steer: only those that people steer, too; empty: all")
 	traceAll  = flag.Bool("story", false, "print the trace")
 )
 
@@ -71,7 +71,7 @@ var onceSteered = []uint64{175, 953, 1395, 3148, 3800}
 var kinds = []struct {
 	name    string
 	options func(uint64) Options
-}{{"mix", Mix}, {"wide", Wide}, {"steer", Steered}}
+}{{"mix", Mix}, {"wide", Wide}, {"back", Back}, {"steer", Steered}}
 
 // TestSeeds plays many random farms. A failure names its seed; replay it with
 //

@@ -81,8 +81,11 @@ var troubles = []trouble{
 	}},
 	{"an index is yesterday's", 1, setBacks, func(f *sim, _, _ *node) {
 		a := f.nodes[0]
-		then := a.cat.copy()
+		then, life := a.cat.copy(), a.restored
 		f.unlessCalm(func() {
+			if a.restored != life { // of a time that never was: by this index, only the files would be set back
+				return
+			}
 			f.kill(a, false)
 			a.cat.restore(then)
 			a.seeding = false
@@ -97,6 +100,7 @@ var troubles = []trouble{
 			a.loseHandles()
 			disk()
 			a.cat.restore(then)
+			a.restored++
 			a.seeding = false
 			f.oracle.forgets(a)
 			f.logf("%s is what it was", a.id)
@@ -164,8 +168,10 @@ func (f *sim) trouble() {
 // hear ends a deafness. What the watcher has lost it says.
 func (n *node) hear() {
 	if n.deaf = false; n.missed {
-		n.missed = false
-		n.later(0, 10*time.Millisecond, func() { n.step(replica.Rescan{}) })
+		n.later(0, 10*time.Millisecond, func() {
+			n.missed = false
+			n.step(replica.Rescan{})
+		})
 	}
 }
 

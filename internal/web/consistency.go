@@ -311,18 +311,20 @@ func (m *readYourWrites) barrier(h http.Header, r *http.Request, before farm.Ses
 	}).String())
 }
 
-// join adds to the new positions those from before, as many as a session takes. What a member wrote in an earlier epoch
-// is left out where there is a new position of it: that epoch's feed has ended, and what it brought is in the new one.
+// join adds to the new positions those from before, as many as a session takes. Of a member's epochs the last two count:
+// the feed of the one before may still be on its way when the first of the next arrives.
 func (m *readYourWrites) join(now, before farm.Session) farm.Session {
 	left := farm.MaxSessionPositions - len(now)
 	for _, f := range m.Folders {
 		fresh := now[f]
 		for p := range before[f].All() {
-			outdated := fresh.Covers(p)
-			for q := range fresh.All() {
-				outdated = outdated || q.Actor.Member == p.Actor.Member && q.Actor.Epoch > p.Actor.Epoch
+			later := 0
+			for q := range before[f].Join(fresh).All() {
+				if q.Actor.Member == p.Actor.Member && q.Actor.Epoch > p.Actor.Epoch {
+					later++
+				}
 			}
-			if !outdated && left > 0 {
+			if !fresh.Covers(p) && later < 2 && left > 0 {
 				now[f] = now[f].With(p)
 				left--
 			}

@@ -164,9 +164,9 @@ func TestReadYourWrites(t *testing.T) {
 			method: "PUT", cookie: cookie + "=blog:web1.a.3+web2.a.5", applied: farm.VectorOf(pos("web1.a.7"), pos("web2.a.5")),
 			barriers: web1, want: "200 here", sets: "blog:web1.a.7+web2.a.5", asked: "wait blog web1.a.3,wait blog web2.a.5,barrier blog",
 		},
-		"an epoch that ended is left out": {
-			method: "PUT", cookie: cookie + "=blog:web1.9.3", applied: farm.VectorOf(pos("web1.9.3")),
-			barriers: web1, want: "200 here", sets: "blog:web1.a.7", asked: "wait blog web1.9.3,barrier blog",
+		"the last two epochs of a member count": {
+			method: "PUT", cookie: cookie + "=blog:web1.8.2+web1.9.3", applied: farm.VectorOf(pos("web1.8.2"), pos("web1.9.3")),
+			barriers: web1, want: "200 here", sets: "blog:web1.9.3+web1.a.7", asked: "wait blog web1.8.2,wait blog web1.9.3,barrier blog",
 		},
 		"a member that never wrote gives no position": {
 			method: "POST", barriers: map[farm.FolderID]farm.Position{"blog": {}}, want: "200 here", asked: "barrier blog",
