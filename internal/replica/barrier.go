@@ -31,7 +31,7 @@ func (m *Machine) barrier(id uint64) {
 // looking tells whether the path's disk is being looked at, or about to be.
 func (m *Machine) looking(w *work) bool {
 	held := w.phase == forChildren && w.found && m.holding > 0
-	return w.phase == examining || w.dirty && (w.phase != forRetry || !w.flip.IsZero()) && !held
+	return w.phase == examining || w.dirty && w.phase != forCheck && (w.phase != forRetry || !w.flip.IsZero()) && !held
 }
 
 // passBarriers says that p has been looked at, or can't be for now.

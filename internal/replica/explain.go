@@ -38,13 +38,14 @@ const (
 	PathRetry    PathState = "retry"    // it failed and will be tried again
 	PathPaused   PathState = "paused"   // the folder is paused
 	PathBraked   PathState = "braked"   // it is gone here, and the brake holds its deletion
+	PathCheck    PathState = "check"    // the folder's check comes first, or has refused it
 	PathKept     PathState = "kept"     // a directory that was deleted elsewhere and holds what is not replicated
 )
 
 func (p phase) state() PathState {
 	return [...]PathState{
 		idle: PathLooking, examining: PathLooking, installing: PathInstall, forParent: PathParent, forChildren: PathChildren,
-		forRetry: PathRetry, forResume: PathPaused, forBrake: PathBraked,
+		forRetry: PathRetry, forResume: PathPaused, forBrake: PathBraked, forCheck: PathCheck,
 	}[p]
 }
 

@@ -17,6 +17,8 @@ type Rules struct {
 	LeftOut func(farm.Path, farm.Attr) bool
 	// ReadOnly has what applications change here undone and preserved.
 	ReadOnly bool
+	// Checked has all changes wait for a check, see check.go.
+	Checked bool
 	// BrakePercent is the share of the folder that a scan may find deleted; 0: all of it.
 	BrakePercent int
 	// Entries counts what is on disk; nil: nothing is.
@@ -58,6 +60,9 @@ func (m *Machine) ruled(in Ruled) {
 	m.rules = in.Rules.complete()
 	m.skip = m.rules.Excluded
 	m.decideBrake()
+	if was.Checked && !m.rules.Checked {
+		m.wake(func(w *work) bool { return w.phase == forCheck })
+	}
 	if in.Refiltered || was.ReadOnly != m.rules.ReadOnly {
 		m.recountExtras()
 	}

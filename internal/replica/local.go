@@ -14,7 +14,7 @@ func (m *Machine) dirty(p farm.Path) {
 		return
 	}
 	w := m.open(p)
-	w.dirty = true
+	w.dirty, w.passed = true, false
 	switch w.phase {
 	case examining, installing:
 	default:
@@ -143,7 +143,7 @@ func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
 		m.restore(w, r)
 		return true
 	}
-	if m.brakes(w, seen) || m.seenEarly(r.Path, w, r.Disk, seen.Attr) {
+	if m.brakes(w, seen) || m.seenEarly(r.Path, w, r.Disk, seen.Attr) || m.asks(w, r.Path) {
 		return false
 	}
 	other := seen.Stat.Ino != r.Disk.Stat.Ino || r.Disk.Type != farm.Dir

@@ -53,8 +53,10 @@ type Machine struct {
 	awaiting map[farm.Path][]farm.Path // paths that wait for their parent
 	retries  map[farm.Path]time.Time   // also of directories at rest that are in kept
 	gone     gone
-	kept     map[farm.Path]int  // directories that should be gone and hold what is not replicated: times found so
-	cut      int64              // see Config
+	kept     map[farm.Path]int // directories that should be gone and hold what is not replicated: times found so
+	cut      int64             // see Config
+	trying   bool              // see check.go
+	asked    uint64
 	doubtful map[farm.Path]bool // see torn.go
 	cramped  cramped            // see space.go
 	inline   int                // bytes of content held in work
@@ -211,6 +213,12 @@ func (m *Machine) handle(in Input) {
 		m.ruled(in)
 	case Pause:
 		m.pause(in.On)
+	case Pass:
+		m.pass()
+	case Try:
+		m.trial(in.On)
+	case Back:
+		m.bring(in.Disks)
 	case Release:
 		m.letGo()
 	case Refuse:

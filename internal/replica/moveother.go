@@ -39,7 +39,7 @@ func (m *Machine) tryOther(v *moving) {
 	case m.paused || m.meta.Known.Covers(v.Last()): // all of it was told meanwhile, or will be
 		m.moving = nil
 		return
-	case m.seeding || !m.matches(v):
+	case m.seeding || m.rules.Checked || !m.matches(v):
 		m.abandon(v)
 		return
 	}

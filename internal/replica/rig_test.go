@@ -398,6 +398,11 @@ func (n *node) source(plan farm.Plan) bool {
 	if plan.Content != nil {
 		return true
 	}
+	for _, d := range n.rules.before { // a trial keeps what it replaces
+		if d.Type == farm.File && d.Digest == plan.Want.Digest {
+			return true
+		}
+	}
 	for _, o := range append(n.rig.linked(n), n) {
 		for _, a := range o.disk {
 			if a.Type == farm.File && a.Digest == plan.Want.Digest {

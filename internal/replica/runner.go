@@ -57,6 +57,7 @@ type Summary struct {
 	Held    int // deletions that the brake holds; 0: it is off
 	Limit   int // deletions that it would have believed
 	Seed    SeedState
+	Checks  Checks
 	Evicted string // holders that are not waited for any more, by name, separated by spaces
 }
 
@@ -281,7 +282,7 @@ func (r *Runner) sweep(ctx context.Context) {
 func (r *Runner) publish() {
 	s := r.machine.State()
 	sum := Summary{Trusted: r.machine.Trusted(), Seeding: r.machine.Seeding(), Waiting: r.machine.Waiting(), Cramped: r.machine.Cramped(), NoName: len(r.machine.nameless),
-		Paused: r.machine.Paused(), Seed: r.machine.seedState(), Evicted: r.machine.evictedNames()}
+		Paused: r.machine.Paused(), Seed: r.machine.seedState(), Evicted: r.machine.evictedNames(), Checks: r.machine.Checks()}
 	sum.Held, sum.Limit = r.machine.Braked()
 	last := r.state.Load()
 	if last.Actor == s.Actor && last.Waiting == s.Waiting && last.Known.Equal(s.Known) && last.Applied.Equal(s.Applied) &&

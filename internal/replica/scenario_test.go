@@ -92,6 +92,9 @@ func playFile(t *testing.T, script []byte) []byte {
 //	exclude N PATH...        what lies at or below the paths is excluded from now on, and nothing else
 //	largest N SIZE           files above the size are left out
 //	readonly N on|off | pause N | resume N
+//	check N on|off           changes wait until the folder was checked
+//	pass N | try N | keep N | back N | checks N
+//	                         own changes are good | others' are tried | they are good | they are not | what waits
 //	brake N PERCENT | letgo N | refuse N
 //	fill N DIR COUNT         files that are notified
 //	unmount N DIR | mount N DIR

@@ -250,7 +250,7 @@ func (m *Machine) endSeeding() {
 		return
 	}
 	for _, w := range m.work {
-		if w.phase != forRetry && w.phase != forParent && w.phase != idle && w.phase != forResume {
+		if w.phase != forRetry && w.phase != forParent && w.phase != idle && w.phase != forResume && w.phase != forCheck {
 			return
 		}
 	}

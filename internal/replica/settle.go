@@ -34,7 +34,7 @@ func (m *Machine) settle(p farm.Path, w *work) {
 		m.settleExtra(r, w)
 		return
 	}
-	if r.Disk.Type == farm.Dir && m.below[p] > 0 && !m.awaited(p) && reconcile.Decide(r.Known, false).Type != farm.Dir {
+	if w.back == nil && r.Disk.Type == farm.Dir && m.below[p] > 0 && !m.awaited(p) && reconcile.Decide(r.Known, false).Type != farm.Dir {
 		w.phase = forChildren // what they come to decides whether it stays, and that is a dear question
 		return
 	}
@@ -42,6 +42,10 @@ func (m *Machine) settle(p farm.Path, w *work) {
 	if satisfied(r.Disk, s) {
 		m.adopt(r, s)
 		m.named(p)
+		if w.back != nil {
+			m.brought(p, w)
+			return
+		}
 		m.close(p, w)
 		return
 	}
@@ -53,8 +57,14 @@ func (m *Machine) settle(p farm.Path, w *work) {
 	case s.Type != farm.Absent && !m.parentOnDisk(p):
 		m.await(p, w)
 		m.settle(p.Parent(), m.open(p.Parent()))
+	case w.back != nil && r.Disk.Type == farm.Dir && s.Type != farm.Dir:
+		if w.phase = forChildren; !m.bringsBelow(p) {
+			m.install(r, w, s)
+		}
 	case r.Disk.Type == farm.Dir && s.Type != farm.Dir && (m.below[p] > 0 || m.clearExtras(p)):
 		w.phase = forChildren
+	case !m.tries(w):
+		w.phase = forCheck
 	case m.paused:
 		w.phase = forResume
 	case m.flipsEarly(p, w, r.Disk, s): // looked at again soon
@@ -65,6 +75,9 @@ func (m *Machine) settle(p farm.Path, w *work) {
 
 // goal is what the path should be now.
 func (m *Machine) goal(r farm.Record, w *work) reconcile.State {
+	if w.back != nil {
+		return stateOf(*w.back)
+	}
 	s := reconcile.Decide(r.Known, false)
 	if s.Type == farm.Dir || len(r.Known) == 0 {
 		return s

@@ -16,6 +16,8 @@ type rules struct {
 	readOnly bool
 	paused   bool
 	brake    int
+	checked  bool
+	before   map[farm.Path]farm.Disk // a trial
 	away     map[farm.Path]farm.Attr // what an unmounted file system holds
 }
 
@@ -38,7 +40,7 @@ func (n *node) ruled() replica.Rules {
 	exclude := n.rules.exclude
 	return replica.Rules{
 		Excluded: func(p farm.Path) bool { return excludes(exclude, p) }, LeftOut: n.leftOut,
-		ReadOnly: n.rules.readOnly, BrakePercent: n.rules.brake,
+		ReadOnly: n.rules.readOnly, Checked: n.rules.checked, BrakePercent: n.rules.brake,
 		Entries: func() (count int64) {
 			for _, r := range n.cat.records {
 				if r.Disk.Type != farm.Absent {
@@ -73,6 +75,35 @@ func (n *node) steer(f []string) error {
 	case "pause", "resume":
 		n.rules.paused = f[0] == "pause"
 		n.give(replica.Pause{On: n.rules.paused})
+		return nil
+	case "check":
+		n.rules.checked = f[2] == "on"
+	case "pass":
+		n.give(replica.Pass{})
+		return nil
+	case "try":
+		n.rules.before = map[farm.Path]farm.Disk{}
+		for p, r := range n.cat.records {
+			n.rules.before[p] = r.Disk
+		}
+		n.give(replica.Try{On: true})
+		return nil
+	case "keep":
+		n.give(replica.Try{})
+		return nil
+	case "back":
+		n.give(replica.Try{})
+		disks := map[farm.Path]farm.Disk{}
+		for p, r := range n.cat.records {
+			if was := n.rules.before[p]; !r.Disk.Attr.Same(was.Attr) {
+				disks[p] = was
+			}
+		}
+		n.give(replica.Back{Disks: disks})
+		return nil
+	case "checks":
+		c := n.machine.Checks()
+		n.logf("own %d, others %d, open %d, back %d", c.Own, c.Others, c.Open, c.Back)
 		return nil
 	case "letgo":
 		n.give(replica.Release{})

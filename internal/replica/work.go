@@ -19,29 +19,32 @@ const (
 	forRetry                 // waits for its time in retries
 	forResume                // an installation waits for the end of a pause
 	forBrake                 // a deletion waits until it is believed
+	forCheck                 // what was changed, here (dirty) or elsewhere, waits for the folder's check
 )
 
 // work is a path that is not, or may not be, as it should be. Paths at rest have none.
 type work struct {
 	phase      phase
-	dirty      bool   // the disk must be looked at (again)
-	full       bool   // a directory could not be removed although the index knows no child: what is in it is not replicated
-	walked     bool   // ... and its children have been looked at
-	gone       int    // children of a vanished directory that are still to be looked at
-	tellParent bool   // this is one of those
-	tries      int    // failures in a row
-	blocked    bool   // people were told of them
-	noRoom     bool   // it waits for space
-	quarantine bool   // it is an extra file, and is to become a preserved one
-	noName     bool   // the path is in nameless, and stays there until something changes
-	noSource   bool   // the last of them was that nobody had the content
-	why        string // the last of them
-	ruling     int    // the rules under which it was last seen not to be excluded
-	found      bool   // by a scan
-	held       bool   // its deletion is or was held by the brake
-	released   bool   // ... and is believed now
-	restored   bool   // it is brought back after it had gone from this disk
-	content    []byte // inline content of digest
+	dirty      bool       // the disk must be looked at (again)
+	full       bool       // a directory could not be removed although the index knows no child: what is in it is not replicated
+	walked     bool       // ... and its children have been looked at
+	gone       int        // children of a vanished directory that are still to be looked at
+	tellParent bool       // this is one of those
+	tries      int        // failures in a row
+	blocked    bool       // people were told of them
+	noRoom     bool       // it waits for space
+	quarantine bool       // it is an extra file, and is to become a preserved one
+	noName     bool       // the path is in nameless, and stays there until something changes
+	noSource   bool       // the last of them was that nobody had the content
+	why        string     // the last of them
+	ruling     int        // the rules under which it was last seen not to be excluded
+	found      bool       // by a scan
+	held       bool       // its deletion is or was held by the brake
+	released   bool       // ... and is believed now
+	restored   bool       // it is brought back after it had gone from this disk
+	passed     bool       // what is on disk has passed the folder's check
+	back       *farm.Disk // what was on disk before a trial, and is to be there again; nil: nothing is
+	content    []byte     // inline content of digest
 	digest     farm.Digest
 	sent       time.Time // when the origin saw the change
 	flip       time.Time // since when a symlink waits for what was written before it; zero: it does not
