@@ -161,7 +161,7 @@ func documents(t *testing.T) []string {
 	return all
 }
 
-var codeBlock = regexp.MustCompile("(?ms)^```(toml|caddyfile)\n(.*?)^```$")
+var codeBlock = regexp.MustCompile("(?ms)^```(toml|toml member|caddyfile)\n(.*?)^```$")
 
 // exampleFarm is what the examples are put into: a member, and a folder that site files may name.
 const exampleFarm = `
@@ -194,6 +194,12 @@ func checkExample(t *testing.T, kind, text string) {
 	files := map[string][]byte{config.FarmFile: []byte(exampleFarm + text)}
 	if kind == "caddyfile" {
 		files = map[string][]byte{config.FarmFile: []byte(exampleFarm + exampleFolder), "sites/example.caddy": []byte(text)}
+	}
+	if kind == "toml member" {
+		if _, faults := config.LoadMember([]byte("name = \"web1\"\n" + text)); len(faults) > 0 {
+			t.Errorf("%s\n%s", faults.Error(), text)
+		}
+		return
 	}
 	if faults := member.CheckConfig(t.Context(), files); len(faults) > 0 {
 		t.Errorf("%s\n%s", faults.Error(), text)

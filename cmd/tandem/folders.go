@@ -30,7 +30,7 @@ func (a *app) folderCommand() *cobra.Command {
 	}
 	return a.group("folder", "list, pause, seed and measure the replicated folders", "tandem folder list",
 		list, a.folderShow(), a.steerCommand(control.VerbPause), a.steerCommand(control.VerbResume), a.steerCommand(control.VerbRelease),
-		a.steerCommand(control.VerbRefuse), a.probeCommand(), a.seedCommand())
+		a.steerCommand(control.VerbRefuse), a.steerCommand(control.VerbRetry), a.probeCommand(), a.seedCommand())
 }
 
 func printFolders(u *ui, indent string, folders []control.Folder) {

@@ -20,6 +20,9 @@ func flowState(f control.Folder, c cell) (string, tone) {
 	if f.Braked != nil {
 		s = append(s, "braked")
 	}
+	if f.Refused != "" {
+		s = append(s, "refused")
+	}
 	if len(s) == 0 {
 		return c.text, c.tone
 	}
@@ -38,8 +41,13 @@ func flowLines(f control.Folder) (s []string) {
 		s = append(s, fmt.Sprintf("the brake holds %s that a scan found, more than %s. Are the files to be deleted everywhere: tandem folder release %s."+
 			" Are they to come back from the others: tandem folder refuse %s", plural(f.Braked.Held, "deletion", "deletions"), grouped(int64(f.Braked.Limit)), f.ID, f.ID))
 	}
+	if f.Refused != "" {
+		s = append(s, fmt.Sprintf("the check refuses what waits: %s. When this is mended: tandem folder retry %s", f.Refused, f.ID))
+	}
 	for _, p := range f.Peers {
 		switch {
+		case p.Refused != "":
+			s = append(s, fmt.Sprintf("the check refuses what waits on %s: %s", p.Member, p.Refused))
 		case p.Paused:
 			s = append(s, fmt.Sprintf("paused on %s", p.Member))
 		case p.Braked:
@@ -121,6 +129,8 @@ func printFolder(u *ui, f control.Folder) {
 			flow = cell{"paused", warn}
 		case p.Braked:
 			flow = cell{"braked", warn}
+		case p.Refused != "":
+			flow = cell{"refused", warn}
 		}
 		t.add(text(p.Member), linked, text(grouped(int64(p.Backlog))), flow)
 	}
@@ -140,6 +150,9 @@ members too, where they are preserved for a while.`, "released", "is not braked"
 	control.VerbRefuse: {"get back from the other members what the brake found missing",
 		`The brake holds deletions that a scan found, when they are too many to be believed. After refuse the files come back from the
 others. What no other member has is gone.`, "refused", "is not braked"},
+	control.VerbRetry: {"check again what a folder's check has refused",
+		`Where the check command of a folder has refused what others changed, the previous files are back and the new ones wait. When what was
+missing on this member is there, they are tried again.`, "being checked again", "has nothing that was refused"},
 }
 
 func (a *app) steerCommand(verb control.Verb) *cobra.Command {

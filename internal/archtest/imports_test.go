@@ -20,12 +20,13 @@ const ours = `
 	farm, vfs, chunk < scan, install;
 	farm, wire, wire/pb, identity < peer;
 	farm, reconcile < replica;
+	farm, index < trial;
 	farm, config < reload, control;
 	farm, config, shell < web, edge;
 
 	# Level 3: the composition root.
 	farm, vfs, chunk, wire, reconcile, config, watch, index, identity, shell, certs,
-	scan, install, peer, replica, reload, web, edge, control < member;
+	scan, install, peer, replica, trial, reload, web, edge, control < member;
 
 	# A farm of its own to look at. It uses the program and the control API, as an admin would.
 	farm < gallery;

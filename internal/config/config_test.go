@@ -19,7 +19,7 @@ func TestDefaults(t *testing.T) {
 	want := &Config{
 		Farm:    Farm{Name: "farm", EvictAfter: 60 * 24 * time.Hour},
 		Members: []Member{{Name: "web1", Address: "192.0.2.11:7443", Roles: []farm.Role{farm.RoleNode}, Key: key("1"), Weight: 1}},
-		Folders: []Folder{{Name: "shop", Path: "/srv/shop", Defaults: true, Brake: 10, Lines: map[string]int{}, Watch: "auto", Audit: time.Hour, XAttrs: "user", MinFree: 64 << 20, Preserve: 1 << 30, PreserveAge: 30 * 24 * time.Hour, PreserveDeleted: true}},
+		Folders: []Folder{{Name: "shop", Path: "/srv/shop", Defaults: true, Brake: 10, Lines: map[string]int{}, Watch: "auto", Audit: time.Hour, XAttrs: "user", MinFree: 64 << 20, Preserve: 1 << 30, PreserveAge: 30 * 24 * time.Hour, PreserveDeleted: true, CheckTime: 30 * time.Second, ApplyTime: 30 * time.Second}},
 		Edge:    Edge{HTTP: []string{":80"}, HTTPS: []string{":443"}, Policy: "round_robin", MaxPerNode: 512, MaxQueue: 1024, AnswerTime: time.Minute},
 		Events:  Events{Keep: 10000},
 	}
@@ -142,5 +142,22 @@ func TestManyFaultsAreBounded(t *testing.T) {
 	_, faults := Parse(map[string][]byte{FarmFile: []byte(strings.Repeat("[x]\n", 1000))})
 	if len(faults) != maxFaults+1 || !strings.HasPrefix(faults[maxFaults].Message, "and ") {
 		t.Errorf("%d faults", len(faults))
+	}
+}
+
+func TestCommands(t *testing.T) {
+	f := Folder{Name: "web", Check: "check", Apply: "apply"}
+	for name, c := range map[string]struct {
+		here         MemberFile
+		check, apply string
+	}{
+		"the farm's":       {MemberFile{}, "check", "apply"},
+		"the member's own": {MemberFile{Folders: map[string]Here{"web": {Check: "mine"}}}, "mine", "apply"},
+		"off":              {MemberFile{Folders: map[string]Here{"web": {Apply: "off"}}}, "check", ""},
+		"own ones only":    {MemberFile{OwnOnly: true, Folders: map[string]Here{"web": {Check: "mine"}}}, "mine", ""},
+	} {
+		if check, apply := c.here.Commands(f); check != c.check || apply != c.apply {
+			t.Errorf("%s: %q and %q, want %q and %q", name, check, apply, c.check, c.apply)
+		}
 	}
 }

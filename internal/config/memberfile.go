@@ -19,20 +19,38 @@ type MemberFile struct {
 	Addresses []string        `toml:"addresses,orone" doc:"IP addresses that are this member's own, for the bindings in site files; without this key those of its interfaces" example:"[\"192.0.2.11\"]"`
 	State     string          `toml:"state" doc:"directory of the member's state; without this key the system's place for it" example:"\"/var/lib/tandem\""`
 	Certs     string          `toml:"certificates" doc:"directory of certificates of this member alone, which win over the farm's; without this key there is none" example:"\"/etc/ssl/tandem\""`
+	OwnOnly   bool            `toml:"own_commands_only" default:"false" doc:"run no check and apply commands of the farm's folders but those that stand in this file" example:"true"`
 	Folders   map[string]Here `toml:"folder" doc:"a folder that this member keeps at another path than the others"`
 }
 
 // Here is a table [folder.NAME] of member.toml.
 type Here struct {
-	Path string `toml:"path,required" doc:"absolute path of the folder on this member" example:"\"/srv/shop\""`
+	Path  string `toml:"path" doc:"absolute path of the folder on this member" example:"\"/srv/shop\""`
+	Check string `toml:"check" doc:"command of this member in place of the folder's check; off: none" example:"\"/usr/local/sbin/nginx -t\""`
+	Apply string `toml:"apply" doc:"command of this member in place of the folder's apply; off: none" example:"\"systemctl reload nginx\""`
 }
 
 // FolderPath is where the member keeps the folder.
 func (m MemberFile) FolderPath(f Folder) string {
-	if here, ok := m.Folders[string(f.Name)]; ok {
+	if here := m.Folders[string(f.Name)]; here.Path != "" {
 		return here.Path
 	}
 	return f.Path
+}
+
+// Commands are the check and apply commands of a folder on the member.
+func (m MemberFile) Commands(f Folder) (check, apply string) {
+	here := m.Folders[string(f.Name)]
+	pick := func(own, all string) string {
+		switch {
+		case own == "off" || own == "" && m.OwnOnly:
+			return ""
+		case own == "":
+			return all
+		}
+		return own
+	}
+	return pick(here.Check, f.Check), pick(here.Apply, f.Apply)
 }
 
 // LoadMember reads member.toml. All faults are returned at once; the MemberFile is of use only if faults.Err is nil.
@@ -103,6 +121,11 @@ func (m MemberFile) Write() []byte {
 		"state":     quote(m.State),
 
 		"certificates": quote(m.Certs),
+
+		"own_commands_only": "",
+	}
+	if m.OwnOnly {
+		values["own_commands_only"] = "true"
 	}
 	t := reflect.TypeOf(m)
 	for _, f := range fieldsOf(t) {
@@ -112,7 +135,13 @@ func (m MemberFile) Write() []byte {
 	}
 	fmt.Fprintf(&b, "# [folder.NAME]: %s\n", fieldsOf(t)[len(values)].tag.Get("doc"))
 	for _, name := range slices.Sorted(maps.Keys(m.Folders)) {
-		fmt.Fprintf(&b, "\n[folder.%s]\npath = %s\n", name, quote(m.Folders[name].Path))
+		fmt.Fprintf(&b, "\n[folder.%s]\n", name)
+		here := m.Folders[name]
+		for _, v := range []struct{ key, value string }{{"path", here.Path}, {"check", here.Check}, {"apply", here.Apply}} {
+			if v.value != "" {
+				fmt.Fprintf(&b, "%s = %s\n", v.key, quote(v.value))
+			}
+		}
 	}
 	return b.Bytes()
 }

@@ -91,6 +91,11 @@ type Folder struct {
 	PreserveAge     time.Duration `toml:"preserve_age" default:"\"30d\"" min:"1m" doc:"how long files are preserved at most"`
 	PreserveDeleted bool          `toml:"preserve_deleted" default:"true" doc:"preserve files that another member deleted"`
 
+	Check     string        `toml:"check" doc:"command that says whether changed files are good, by its exit status; see [check and apply](check.md)" example:"\"nginx -t\""`
+	Apply     string        `toml:"apply" doc:"command that puts changed files to use, when they have passed" example:"\"nginx -s reload\""`
+	CheckTime time.Duration `toml:"check_timeout" default:"\"30s\"" min:"1s" doc:"how long check may take; longer counts as a refusal"`
+	ApplyTime time.Duration `toml:"apply_timeout" default:"\"30s\"" min:"1s" doc:"how long apply may take"`
+
 	Lines map[string]int `toml:"-"` // line of a pattern in farm.toml, by "exclude[0]"
 }
 

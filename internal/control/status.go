@@ -97,6 +97,7 @@ type Folder struct {
 
 	Paused   *FolderPause `json:"paused,omitempty"`    // nil: it is not
 	Braked   *FolderBrake `json:"braked,omitempty"`    // nil: the brake is off
+	Refused  string       `json:"refused,omitempty"`   // why the folder's check refuses what waits
 	ReadOnly bool         `json:"read_only,omitempty"` // what is changed here is undone
 
 	Preserved PreservedUsage `json:"preserved"` // kept here outside the tree
@@ -128,6 +129,7 @@ type FolderPeer struct {
 	Linked  bool          `json:"linked"`
 	Paused  bool          `json:"paused,omitempty"` // the folder, there
 	Braked  bool          `json:"braked,omitempty"`
+	Refused string        `json:"refused,omitempty"` // why its check refuses what waits there
 	Evicted bool          `json:"evicted,omitempty"` // it was away for so long that nobody waits for it
 	Backlog uint64        `json:"backlog"`           // changes that this member has applied and that one has not, as last heard
 	Applied farm.Vector   `json:"applied"`

@@ -17,11 +17,12 @@ const (
 	VerbPause   Verb = "pause"   // send and install nothing
 	VerbResume  Verb = "resume"  // go on after a pause
 	VerbRelease Verb = "release" // let the deletions that the brake holds go on to the others
+	VerbRetry   Verb = "retry"   // check again what the folder's check has refused
 	VerbRefuse  Verb = "refuse"  // have what the brake found missing brought back from the others
 )
 
 // Verbs are all verbs.
-func Verbs() []Verb { return []Verb{VerbPause, VerbResume, VerbRelease, VerbRefuse} }
+func Verbs() []Verb { return []Verb{VerbPause, VerbResume, VerbRelease, VerbRefuse, VerbRetry} }
 
 // SteerRequest is the body of POST /v1/folders/{id}/{verb}.
 type SteerRequest struct {

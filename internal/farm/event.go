@@ -44,6 +44,8 @@ const (
 	EventFolderHalted    EventID = "folder.halted"    // the root is gone or not the one expected; nothing is done
 	EventFolderPaused    EventID = "folder.paused"    // a person paused it, or let it go on
 	EventFolderBraked    EventID = "folder.braked"    // a scan found too much deleted; nothing of it is deleted elsewhere
+	EventFolderCheck     EventID = "folder.check"     // the folder's check command refuses changes
+	EventFolderApply     EventID = "folder.apply"     // the folder's apply command was run
 	EventFolderSeeded    EventID = "folder.seeded"    // a folder that is new here has been brought to the farm's state
 	EventFolderEvicted   EventID = "folder.evicted"   // a member was away too long and is not waited for; or it was this one
 	EventFolderProgress  EventID = "folder.progress"  // how far a long seeding, catching up or scan is

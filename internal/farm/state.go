@@ -22,8 +22,20 @@ type FolderState struct {
 	// seeded, may have files that are deleted, and nobody is sure to tell it so.
 	Forgot Vector
 
+	// Refused is why changes were refused there by the folder's check, on one line; empty: they were not.
+	Refused string
+
 	// Conflicts counts the files that are preserved there and were not meant to go; nil: the member does not say.
 	Conflicts *int64
+}
+
+// Checks is what waits in a folder whose changes are checked before they count.
+type Checks struct {
+	Own    int    // paths that were changed on this member
+	Others int    // paths that others have changed
+	Open   int    // paths in work that wait for neither: a trial is over when there are none
+	Back   int    // of them, those that are being put back
+	Asked  uint64 // grows with each change that was made here and is to be checked
 }
 
 // Away says for how long a member has not been heard of, as far as somebody has listened.

@@ -353,3 +353,6 @@ func (d *decoder) int() int64 {
 	d.b = d.b[size:]
 	return n
 }
+
+// DecodeRecord is the inverse of EncodeRecord.
+func DecodeRecord(p farm.Path, b []byte) (farm.Record, error) { return decodeRecord(p, b) }

@@ -331,3 +331,6 @@ func (e *encoder) string(s string) {
 func (e *encoder) time(t uint64) { e.b = binary.BigEndian.AppendUint64(e.b, t) }
 func (e *encoder) uint(n uint64) { e.b = binary.AppendUvarint(e.b, n) }
 func (e *encoder) int(n int64)   { e.b = binary.AppendVarint(e.b, n) }
+
+// EncodeRecord is a row of the index, without its path, as bytes that every later version can decode.
+func EncodeRecord(r farm.Record) []byte { return encodeRecord(nil, r) }

@@ -54,7 +54,7 @@ func sameFilter(f, g *scan.Filter) bool {
 func (f *folder) rules() replica.Rules {
 	r := f.flow.Load()
 	return replica.Rules{
-		Excluded: r.filter.Excluded, LeftOut: r.filter.LeavesOut, ReadOnly: r.readOnly, BrakePercent: r.brake,
+		Excluded: r.filter.Excluded, LeftOut: r.filter.LeavesOut, ReadOnly: r.readOnly, BrakePercent: r.brake, Checked: f.trial != nil,
 		Entries: func() int64 { entries, _ := f.index.Counts(); return entries },
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"tandem/internal/install"
 	"tandem/internal/replica"
 	"tandem/internal/scan"
+	"tandem/internal/trial"
 	"tandem/internal/vfs"
 	"tandem/internal/watch"
 )
@@ -35,6 +36,7 @@ type folderSpec struct {
 	preserve preserveSpec
 	minFree  int64 // bytes
 	attrs    vfs.Options
+	commands trial.Commands // zero: changes are not checked
 }
 
 // folder is a running replicated folder.
@@ -50,6 +52,7 @@ type folder struct {
 	keeper   *install.Keeper
 	scanner  *scan.Scanner
 	runner   *replica.Runner
+	trial    *trial.Trial // nil: changes are not checked
 	noticed  chan replica.Noticed
 	ctx      context.Context // ends when it stops
 	stop     context.CancelFunc
@@ -138,6 +141,9 @@ func (m *Member) openFolder(spec folderSpec, how opening) (_ *folder, err error)
 		}
 	}
 	f.scanner = scan.New(f.fs, scan.Config{Filter: spec.rules.filter, Now: time.Now, Log: log, Progress: f.meter.scanned, Recipes: f.index})
+	if f.trial, err = m.newTrial(f); err != nil {
+		return nil, err
+	}
 	f.runner = replica.NewRunner(replica.RunnerConfig{
 		Folder: spec.id,
 		Machine: replica.Config{Folder: spec.id, Meta: meta, Anew: meta.Actor != before.Actor, Joined: how.joined, Cut: cut, Sweep: m.sweepEvery,
@@ -233,6 +239,9 @@ func (f *folder) run(ctx context.Context) error {
 		}
 	})
 	g.Go(func() error { return f.runner.Run(ctx) })
+	if f.trial != nil {
+		g.Go(func() error { return f.trial.Run(ctx) })
+	}
 	return g.Wait()
 }
 
@@ -345,6 +354,7 @@ func (s scanPort) ExamineAll(ctx context.Context, looks []replica.Examine, answe
 }
 
 // installPort adapts the keeper to the runner. A disk that is read-only ends the folder: none of its paths could go on.
+// What a trial is made with is installed file by file.
 type installPort struct {
 	*install.Keeper
 	f *folder
@@ -362,10 +372,13 @@ func (i installPort) looked(r farm.Installed) farm.Installed {
 }
 
 func (i installPort) Install(ctx context.Context, p farm.Plan, src replica.Source) farm.Installed {
-	return i.looked(i.Keeper.Install(ctx, p, src))
+	if i.f.trial == nil {
+		return i.looked(i.Keeper.Install(ctx, p, src))
+	}
+	return i.looked(i.try(ctx, p, src))
 }
 
-func (installPort) Together(p farm.Plan) bool { return install.Together(p) }
+func (i installPort) Together(p farm.Plan) bool { return i.f.trial == nil && install.Together(p) }
 
 func (i installPort) InstallAll(ctx context.Context, plans []farm.Plan, src func(farm.Path) replica.Source) []farm.Installed {
 	all := i.Keeper.InstallAll(ctx, plans, func(p farm.Path) install.Source { return src(p) })

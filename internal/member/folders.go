@@ -101,6 +101,7 @@ func (m *Member) specs(c *config.Config) []folderSpec {
 			minFree:  int64(f.MinFree),
 			preserve: preserveSpec{bytes: int64(f.Preserve), age: f.PreserveAge, deleted: f.PreserveDeleted},
 			attrs:    attributes(f),
+			commands: m.commands(f),
 		})
 	}
 	return specs
@@ -114,7 +115,7 @@ func attributes(f config.Folder) vfs.Options {
 
 func (s folderSpec) same(t folderSpec) bool {
 	return s.root == t.root && s.watch == t.watch && s.audit == t.audit && s.preserve == t.preserve && s.minFree == t.minFree &&
-		s.attrs == t.attrs
+		s.attrs == t.attrs && s.commands == t.commands
 }
 
 // apply makes the running folders those of the live configuration. A folder that can't be opened is an event, and stops

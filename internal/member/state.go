@@ -41,6 +41,10 @@ func (m *Member) publishFolder(id farm.FolderID, f *folder, s farm.FolderState) 
 	s.Entries, s.Bytes = f.index.Counts()
 	conflicts := f.conflicts()
 	s.Conflicts = &conflicts
+	if f.trial != nil {
+		s.Refused = f.trial.Refused()
+		f.trial.Changed()
+	}
 	m.own.change(func(o *farm.MemberState) { o.Folders[id] = s })
 	switch id {
 	case farm.FolderFarm:

@@ -101,11 +101,18 @@ func (m *Member) oneFolder(f *folder) control.Folder {
 	if u := f.keeper.PreservedUsage(); u.Files > 0 {
 		cf.Preserved = control.PreservedUsage{Files: u.Files, Bytes: u.Bytes, Conflicts: u.Conflicts, Oldest: &u.Oldest}
 	}
+	if f.trial != nil {
+		cf.Refused = f.trial.Refused()
+	}
 	switch {
 	case cf.Paused != nil:
 		cf.Reason = "it is paused here"
 	case cf.Braked != nil:
 		cf.Reason = fmt.Sprintf("the brake holds %d deletions that a scan found", cf.Braked.Held)
+	case cf.Refused != "":
+		cf.Reason = "its check refuses changes: " + cf.Refused
+	case sum.Checks.Own+sum.Checks.Others > 0:
+		cf.Reason = "changes are being checked"
 	}
 	switch {
 	case sum.Seeding:
@@ -126,7 +133,7 @@ func (m *Member) oneFolder(f *folder) control.Folder {
 		l := m.links.get(h)
 		theirs := l.state.Folders[f.spec.id]
 		p := control.FolderPeer{Member: h, Linked: l.up, Applied: theirs.Applied, Durable: theirs.Durable, Backlog: backlog(s.Applied, theirs.Applied),
-			Paused: theirs.Paused, Braked: theirs.Braked, Evicted: f.evicted(h), Conflicts: theirs.Conflicts}
+			Paused: theirs.Paused, Braked: theirs.Braked, Refused: theirs.Refused, Evicted: f.evicted(h), Conflicts: theirs.Conflicts}
 		cf.Peers = append(cf.Peers, p)
 		switch {
 		case cf.Reason != "" || p.Evicted:
@@ -140,6 +147,8 @@ func (m *Member) oneFolder(f *folder) control.Folder {
 			cf.Reason = "it is paused on " + string(h)
 		case p.Braked:
 			cf.Reason = "the brake holds deletions on " + string(h)
+		case p.Refused != "":
+			cf.Reason = "the check refuses changes on " + string(h) + ": " + p.Refused
 		case p.Backlog > 0:
 			cf.Reason = string(h) + " has a backlog"
 		case !s.Applied.CoversAll(theirs.Applied):

@@ -108,6 +108,10 @@ func (m *Member) steerHere(ctx context.Context, by farm.MemberID, req steerReque
 		if done.Changed = f.paused.Load() != nil; done.Changed {
 			return done, m.folders.pause(ctx, f, nil)
 		}
+	case control.VerbRetry:
+		if done.Changed = f.trial != nil && f.trial.Refused() != ""; done.Changed {
+			f.trial.Again()
+		}
 	case control.VerbRelease, control.VerbRefuse:
 		var in replica.Input = replica.Release{}
 		if req.Verb == control.VerbRefuse {

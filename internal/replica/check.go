@@ -29,20 +29,11 @@ func (Pass) input() {}
 func (Try) input()  {}
 func (Back) input() {}
 
-// Checks is what waits in a folder that is checked.
-type Checks struct {
-	Own    int    // paths that were changed here
-	Others int    // paths that others have changed
-	Open   int    // paths in work that wait for neither: a trial is over when there are none
-	Back   int    // of them, those that are being put back
-	Asked  uint64 // grows with each change that was made here and is to be checked
-}
-
 // Checks counts what waits; all is zero in a folder that is not checked.
-func (m *Machine) Checks() Checks {
-	c := Checks{Asked: m.asked}
+func (m *Machine) Checks() farm.Checks {
+	c := farm.Checks{Asked: m.asked}
 	if !m.rules.Checked {
-		return Checks{}
+		return farm.Checks{}
 	}
 	c.Open = m.Waiting() - len(m.work)
 	for _, w := range m.work {

@@ -57,7 +57,7 @@ type Summary struct {
 	Held    int // deletions that the brake holds; 0: it is off
 	Limit   int // deletions that it would have believed
 	Seed    SeedState
-	Checks  Checks
+	Checks  farm.Checks
 	Evicted string // holders that are not waited for any more, by name, separated by spaces
 }
 

@@ -248,7 +248,7 @@ func (r *reader) state(s *pb.State) farm.MemberState {
 				Durable: r.vector("folders.durable", f.GetDurable()),
 				Entries: f.GetEntries(), Waiting: f.GetWaiting(), Paused: f.GetPaused(), Braked: f.GetBraked(),
 				Bytes: f.GetBytes(), Seeding: r.seeding(f.GetSeeding()), Forgot: r.vector("folders.forgot", f.GetForgot()),
-				Conflicts: f.Conflicts,
+				Conflicts: f.Conflicts, Refused: r.text("folders.refused", f.GetRefused(), MaxTextBytes),
 			}
 		}
 	}

@@ -168,7 +168,8 @@ func (w *writer) state(s farm.MemberState) *pb.State {
 		f := s.Folders[id]
 		out.Folders = append(out.Folders, &pb.Folder{Name: string(id), Actor: w.actor(f.Actor), Known: w.vector(f.Known),
 			Applied: w.vector(f.Applied), Durable: w.vector(f.Durable), Entries: f.Entries, Waiting: f.Waiting, Paused: f.Paused, Braked: f.Braked,
-			Bytes: f.Bytes, Seeding: uint32(f.Seeding), Forgot: w.vector(f.Forgot), Conflicts: f.Conflicts})
+			Bytes: f.Bytes, Seeding: uint32(f.Seeding), Forgot: w.vector(f.Forgot), Conflicts: f.Conflicts,
+			Refused: []byte(cut(f.Refused))})
 	}
 	out.Number, out.TellsLinks = s.Number, s.Links != nil
 	w.limit("state.links", len(s.Links), MaxList)

@@ -88,7 +88,7 @@ var (
 			return farm.FolderState{Actor: actors.Draw(t, "actor"), Known: vectors.Draw(t, "known"), Applied: vectors.Draw(t, "applied"),
 				Durable: vectors.Draw(t, "durable"), Entries: rapid.Int64().Draw(t, "n"), Waiting: rapid.Int64().Draw(t, "w"),
 				Bytes: rapid.Int64().Draw(t, "b"), Seeding: rapid.SampledFrom([]farm.SeedMode{farm.NotSeeding, farm.SeedFull, farm.SeedFound}).Draw(t, "seeding"),
-				Forgot: vectors.Draw(t, "forgot"), Conflicts: rapid.Ptr(rapid.Int64(), true).Draw(t, "conflicts")}
+				Forgot: vectors.Draw(t, "forgot"), Refused: rapid.SampledFrom([]string{"", "nginx -t: \xff"}).Draw(t, "refused"), Conflicts: rapid.Ptr(rapid.Int64(), true).Draw(t, "conflicts")}
 		})
 		if m := rapid.MapOfN(folders, folder, 0, 3).Draw(t, "folders"); len(m) > 0 {
 			s.Folders = maps.Clone(m)

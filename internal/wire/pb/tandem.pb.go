@@ -1280,6 +1280,7 @@ type Folder struct {
 	Seeding       uint32                 `protobuf:"varint,21,opt,name=seeding,proto3" json:"seeding,omitempty"`
 	Forgot        *Vector                `protobuf:"bytes,22,opt,name=forgot,proto3" json:"forgot,omitempty"`
 	Conflicts     *int64                 `protobuf:"varint,23,opt,name=conflicts,proto3,oneof" json:"conflicts,omitempty"`
+	Refused       []byte                 `protobuf:"bytes,24,opt,name=refused,proto3" json:"refused,omitempty"` // why its check refuses changes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1403,6 +1404,13 @@ func (x *Folder) GetConflicts() int64 {
 		return *x.Conflicts
 	}
 	return 0
+}
+
+func (x *Folder) GetRefused() []byte {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
 }
 
 type State struct {
@@ -2091,7 +2099,7 @@ const file_tandem_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\fR\brevision\x12\x16\n" +
 	"\x06wanted\x18\x02 \x01(\fR\x06wanted\x12\x16\n" +
 	"\x06faults\x18\x03 \x03(\fR\x06faults\x12%\n" +
-	"\x05sites\x18\x04 \x03(\v2\x0f.tandem.v1.SiteR\x05sites\"\xa5\x03\n" +
+	"\x05sites\x18\x04 \x03(\v2\x0f.tandem.v1.SiteR\x05sites\"\xbf\x03\n" +
 	"\x06Folder\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\rR\x05actor\x12'\n" +
@@ -2105,7 +2113,8 @@ const file_tandem_proto_rawDesc = "" +
 	"\x05bytes\x18\x14 \x01(\x03R\x05bytes\x12\x18\n" +
 	"\aseeding\x18\x15 \x01(\rR\aseeding\x12)\n" +
 	"\x06forgot\x18\x16 \x01(\v2\x11.tandem.v1.VectorR\x06forgot\x12!\n" +
-	"\tconflicts\x18\x17 \x01(\x03H\x00R\tconflicts\x88\x01\x01B\f\n" +
+	"\tconflicts\x18\x17 \x01(\x03H\x00R\tconflicts\x88\x01\x01\x12\x18\n" +
+	"\arefused\x18\x18 \x01(\fR\arefusedB\f\n" +
 	"\n" +
 	"_conflicts\"\xa6\x02\n" +
 	"\x05State\x12\x16\n" +
