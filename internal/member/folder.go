@@ -83,6 +83,9 @@ func (m *Member) openFolder(spec folderSpec, how opening) (_ *folder, err error)
 		}
 	}()
 	f.flow.Store(&spec.rules)
+	if err = roomForFiles(spec.id); err != nil {
+		return nil, err
+	}
 	if f.note, err = m.paths.readNote(spec.id); err != nil {
 		return nil, err
 	}

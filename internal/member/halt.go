@@ -3,6 +3,7 @@ package member
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -118,6 +119,10 @@ func (fs *folders) reasonFor(s folderSpec, what string, err error) halted {
 	free, ferr := fs.m.paths.free()
 	low := ferr == nil && free < lowState
 	switch full := farm.KindOf(err) == farm.Full; {
+	case errors.Is(err, syscall.EMFILE):
+		h.next = fmt.Sprintf("raise the limit of open files to %d or more (LimitNOFILE= of the service, or ulimit -n) and restart the member",
+			fs.m.filesNeeded())
+		return h
 	case ours && fs.m.paths.readOnly():
 		return readOnly(h, state)
 	case !ours && errors.Is(err, syscall.EROFS):
