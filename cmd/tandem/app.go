@@ -69,7 +69,7 @@ tandem status                  # what is wrong, and how all is`,
 	root.AddCommand(
 		a.initCommand(), a.inviteCommand(), a.joinCommand(), a.runCommand(),
 		a.statusCommand(), a.eventsCommand(), a.configCommand(), a.conflictsCommand(), a.folderCommand(), a.whyCommand(), a.certCommand(), a.memberCommand(),
-		a.demoCommand(), a.demoAppCommand(), a.versionCommand(), exitCodesTopic(),
+		a.importCommand(), a.demoCommand(), a.demoAppCommand(), a.versionCommand(), exitCodesTopic(),
 	)
 	return root
 }

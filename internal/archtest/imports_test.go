@@ -24,6 +24,9 @@ const ours = `
 	farm, config < reload, control;
 	farm, config, shell < web, edge;
 
+	# Another server's configuration turned into ours: a function of files.
+	farm, config < iis;
+
 	# Level 3: the composition root.
 	farm, vfs, chunk, wire, reconcile, config, watch, index, identity, shell, certs,
 	scan, install, peer, replica, trial, reload, web, edge, control < member;
@@ -33,11 +36,12 @@ const ours = `
 	farm, config, control, gallery < demo;
 
 	# Level 4: commands, flags, output.
-	farm, config, control, member, demo, gallery < cmd/tandem;
+	farm, config, control, member, demo, gallery, iis < cmd/tandem;
 
 	# Tests only: the simulator drives the real engine over virtual disks.
 	farm, vfs, reconcile, scan, install, replica < sim;
 	farm, config, control < test/e2e;
+	farm, config, shell, web, member, iis < test/iis;
 	config, member < docs;
 `
 
@@ -46,6 +50,7 @@ const theirs = `
 	github.com/spf13/cobra < cmd/tandem;
 	github.com/prometheus/client_golang < control;
 	github.com/pelletier/go-toml, github.com/rogpeppe/go-internal/diff, golang.org/x/tools/txtar < config;
+	golang.org/x/tools/txtar < iis, iis/iistest;
 	github.com/rogpeppe/go-internal/diff < member;
 	github.com/bmatcuk/doublestar < config, scan, member;
 	software.sslmate.com/src/go-pkcs12 < certs;
@@ -71,7 +76,7 @@ const pure = `
 	os, os/exec, os/signal, io/fs, syscall, net/http, log, log/slog, math/rand, math/rand/v2, sync, sync/atomic, context < NONE;
 `
 
-var purePackages = []string{"farm", "reconcile", "config", "chunk"}
+var purePackages = []string{"farm", "reconcile", "config", "chunk", "iis"}
 
 // allowed maps an importer to what it may import.
 type allowed map[string]map[string]bool
