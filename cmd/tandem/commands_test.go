@@ -33,12 +33,28 @@ func (d *daemon) CheckConfig(_ context.Context, files control.Files) (control.Co
 	return control.ConfigCheck{OK: d.refuses.Err() == nil, Faults: d.refuses}, nil
 }
 
-func (d *daemon) ApplyConfig(_ context.Context, files control.Files, message string) (control.ConfigApplied, error) {
-	d.files, d.message = files, message
+func (d *daemon) ApplyConfig(_ context.Context, e control.ConfigEdit) (control.ConfigApplied, error) {
+	d.files, d.message = e.Files, e.Message
 	if d.refuses.Err() != nil {
 		return control.ConfigApplied{Check: control.ConfigCheck{Faults: d.refuses}}, nil
 	}
 	return d.applied, nil
+}
+
+func (d *daemon) RollbackConfig(ctx context.Context, e control.ConfigEdit) (control.ConfigApplied, error) {
+	return d.ApplyConfig(ctx, e)
+}
+
+func (d *daemon) ConfigLog(context.Context, int) ([]control.ConfigRevision, error) {
+	return []control.ConfigRevision{}, nil
+}
+
+func (d *daemon) ConfigRevision(_ context.Context, rev string) (control.ConfigRevision, error) {
+	return control.ConfigRevision{Revision: rev, Files: d.files}, nil
+}
+
+func (d *daemon) ExportConfig(context.Context, bool) (control.ConfigExport, error) {
+	return control.ConfigExport{}, nil
 }
 
 func (d *daemon) Probe(_ context.Context, folder farm.FolderID, req control.ProbeRequest, sample func(control.ProbeSample)) error {
@@ -139,7 +155,7 @@ func TestCommandsWithADaemon(t *testing.T) {
 		{"folder seed shop --extra push", 2, "becomes the farm's", "add --yes to push what only this member has"},
 		{"folder seed shop --extra push --yes", 0, "shop: push: 1 path, 5 B\n", ""},
 		{"folder seed shop --extra drop --yes", 2, "", "extra files are handled by quarantine or push"},
-		{"config status", 0, "web3    -             no    port 80 is taken", ""},
+		{"config status", 0, "web3    -             no    -      port 80 is taken", ""},
 		{"config status --json", 0, `"author": "web2"`, ""},
 		{"config apply -m why", 0, "web2    1a2b3c4d5e6f  yes   -", ""},
 		{"config apply --json", 0, `"changed": true`, ""},

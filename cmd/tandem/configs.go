@@ -16,8 +16,9 @@ import (
 )
 
 func (a *app) configCommand() *cobra.Command {
-	return a.group("config", "check, apply and follow the farm's configuration", "tandem config status",
-		a.configCheckCommand(), a.configApplyCommand(), a.configStatusCommand())
+	return a.group("config", "check, apply and follow the farm's configuration, and bring back an earlier one", "tandem config status",
+		a.configStatusCommand(), a.configLogCommand(), a.configShowCommand(), a.configDiffCommand(), a.configCheckCommand(),
+		a.configApplyCommand(), a.configEditCommand(), a.configRollbackCommand(), a.configExportCommand(), a.configImportCommand())
 }
 
 func (a *app) configCheckCommand() *cobra.Command {
@@ -119,55 +120,6 @@ func kindOfFile(err error) farm.Kind {
 	return farm.Other
 }
 
-func (a *app) configApplyCommand() *cobra.Command {
-	var message string
-	cmd := &cobra.Command{
-		Use:   "apply [DIR]",
-		Short: "make a configuration the farm's",
-		Long: `Takes farm.toml and sites/*.caddy from DIR, in place of all that the configuration directory has now; or without DIR
-what stands there, without waiting for the moment after which an edit is taken up by itself. Then waits until the linked
-members say that it is live. A configuration with a fault changes nothing.`,
-		Example: `tandem config apply -m "shop gets a second name"
-tandem config apply ./new`,
-		Args: takes(0, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var files control.Files
-			if len(args) == 1 {
-				var err error
-				if files, err = readFiles(args[0]); err != nil {
-					return err
-				}
-			}
-			done, err := a.client().ApplyConfig(cmd.Context(), files, message)
-			if err != nil {
-				return err
-			}
-			if !done.Check.OK {
-				return a.verdict(done.Check, nil)
-			}
-			if err := a.show(done, func(u *ui) { printApplied(u, done) }); err != nil {
-				return err
-			}
-			for _, m := range done.Members {
-				if len(m.Faults) > 0 {
-					return farm.Errorf("", "", farm.Conflict, "member %s refuses the revision: %s", m.Member, m.Faults[0])
-				}
-			}
-			return nil
-		},
-	}
-	cmd.Flags().StringVarP(&message, "message", "m", "", "`why`, kept with the revision")
-	return cmd
-}
-
-func printApplied(u *ui, done control.ConfigApplied) {
-	printFaults(u, done.Check.Faults)
-	if !done.Changed {
-		u.say("revision %s is live already", short(done.Check.Revision))
-	}
-	printVerdicts(u, "", done.Members)
-}
-
 func (a *app) configStatusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "status",
@@ -182,9 +134,17 @@ func (a *app) configStatusCommand() *cobra.Command {
 			return a.show(st, func(u *ui) {
 				printFaults(u, st.Faults)
 				u.line("%s", revisionLine(st, time.Now()))
-				printVerdicts(u, "", st.Members)
+				printEdits(u, "", st)
+				printVerdicts(u, "", st.Members, time.Now())
 			})
 		},
+	}
+}
+
+// printEdits says what waits in the configuration directory here.
+func printEdits(u *ui, indent string, st control.ConfigStatus) {
+	if len(st.Edits) > 0 {
+		u.line("%s%s", indent, u.paint(warn, "edited here and not applied: "+fileList(st.Edits)+" (see it with: tandem config diff; make it live with: tandem config apply)"))
 	}
 }
 
@@ -206,12 +166,15 @@ func revisionLine(st control.ConfigStatus, now time.Time) string {
 	return line
 }
 
-func printVerdicts(u *ui, indent string, members []control.ConfigVerdict) {
-	t := table{head: []string{"MEMBER", "REVISION", "LIVE", "WHY NOT"}}
+func printVerdicts(u *ui, indent string, members []control.ConfigVerdict, now time.Time) {
+	t := table{head: []string{"MEMBER", "REVISION", "LIVE", "SINCE", "WHY NOT"}}
 	for _, m := range members {
 		live, why := cell{"yes", good}, append([]string{}, m.Faults...)
 		for _, file := range sortedKeys(m.Sites) {
 			why = append(why, file+": "+m.Sites[file])
+		}
+		if m.Edits > 0 {
+			why = append(why, plural(m.Edits, "file", "files")+" edited there and not applied")
 		}
 		switch {
 		case !m.Live:
@@ -219,7 +182,11 @@ func printVerdicts(u *ui, indent string, members []control.ConfigVerdict) {
 		case len(m.Sites) > 0:
 			live = cell{"partly", warn}
 		}
-		t.add(text(m.Member), text(short(m.Revision)), live, text(strings.Join(why, "; ")))
+		since := ""
+		if m.Since != nil {
+			since = span(now.Sub(*m.Since)) + " ago"
+		}
+		t.add(text(m.Member), text(short(m.Revision)), live, text(since), text(strings.Join(why, "; ")))
 	}
 	t.print(u, indent)
 }

@@ -48,7 +48,8 @@ func printStatus(u *ui, st control.Status) {
 	}
 	u.line("")
 	u.line("  %s", revisionLine(st.Config, st.Time))
-	printVerdicts(u, "  ", st.Config.Members)
+	printEdits(u, "  ", st.Config)
+	printVerdicts(u, "  ", st.Config.Members, st.Time)
 	printSites(u, st)
 	if len(st.Nodes) > 0 {
 		u.line("")

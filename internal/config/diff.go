@@ -10,8 +10,8 @@ import (
 
 // FileDiff is how a file differs between two revisions.
 type FileDiff struct {
-	File string
-	Text string // unified
+	File string `json:"file"`
+	Text string `json:"text"` // unified
 }
 
 // Diff compares the files of two revisions; files that are the same are left out.

@@ -26,6 +26,9 @@ func maxBytes(name string) int {
 // SitesDir is the directory of site files below the configuration directory.
 const SitesDir = "sites"
 
+// SiteSuffix ends the names of site files.
+const SiteSuffix = ".caddy"
+
 var sitePattern = regexp.MustCompile(`^` + SitesDir + `/[A-Za-z0-9_][A-Za-z0-9._+@-]{0,199}\.caddy$`)
 
 // IsShared tells whether the file of that name, relative to the configuration directory and with slashes, belongs to a

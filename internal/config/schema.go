@@ -34,6 +34,8 @@ type Config struct {
 type Farm struct {
 	Name string `toml:"name" default:"\"farm\"" doc:"what people call this farm; shown in status and logs"`
 
+	AutoCommit bool `toml:"auto_commit" default:"true" doc:"an edit that is saved in the configuration directory of any member goes live by itself once it checks; false: it waits there for tandem config apply, see [configuration](configuration.md#edits-that-wait)"`
+
 	EvictAfter time.Duration `toml:"evict_after" default:"\"60d\"" doc:"a member that has not been heard of for so long is not waited for any more: deletions are forgotten, and when it comes back it is seeded like one that joins; see [joining](joining.md#a-member-that-was-away-for-long). 0: never"`
 }
 

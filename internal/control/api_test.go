@@ -34,6 +34,7 @@ type fakeBackend struct {
 	query   ConflictQuery
 	diff    DiffRequest
 	restore RestoreRequest
+	edit    ConfigEdit
 }
 
 func (b *fakeBackend) Status(context.Context) (Status, error) { return b.status, b.err }
@@ -43,8 +44,27 @@ func (b *fakeBackend) CheckConfig(_ context.Context, files Files) (ConfigCheck, 
 	return ConfigCheck{Faults: config.Faults{{File: "farm.toml", Line: 3, Column: 7, Message: "unknown key"}}}, b.err
 }
 
-func (b *fakeBackend) ApplyConfig(_ context.Context, files Files, message string) (ConfigApplied, error) {
-	b.files, b.message = files, message
+func (b *fakeBackend) RollbackConfig(ctx context.Context, e ConfigEdit) (ConfigApplied, error) {
+	return b.ApplyConfig(ctx, e)
+}
+
+func (b *fakeBackend) ConfigLog(_ context.Context, limit int) ([]ConfigRevision, error) {
+	return make([]ConfigRevision, limit), b.err
+}
+
+func (b *fakeBackend) ConfigRevision(_ context.Context, rev string) (ConfigRevision, error) {
+	return ConfigRevision{Revision: rev, Files: Files{"farm.toml": {0xff}}}, b.err
+}
+
+func (b *fakeBackend) ExportConfig(_ context.Context, history bool) (ConfigExport, error) {
+	if history {
+		return ConfigExport{Head: "all"}, b.err
+	}
+	return ConfigExport{Head: "one"}, b.err
+}
+
+func (b *fakeBackend) ApplyConfig(_ context.Context, e ConfigEdit) (ConfigApplied, error) {
+	b.files, b.message, b.edit = e.Files, e.Message, e
 	return ConfigApplied{Check: ConfigCheck{OK: true, Revision: "r2"}, Changed: true}, b.err
 }
 
@@ -134,7 +154,7 @@ func TestCallsAndAnswers(t *testing.T) {
 	if check, err := c.CheckConfig(ctx, files); err != nil || check.OK || check.Faults.Error() != "farm.toml:3:7: unknown key" || !reflect.DeepEqual(b.files, files) {
 		t.Errorf("check says %+v of %v; err %v", check, b.files, err)
 	}
-	if a, err := c.ApplyConfig(ctx, nil, "why"); err != nil || !a.Changed || b.files != nil || b.message != "why" {
+	if a, err := c.ApplyConfig(ctx, ConfigEdit{Message: "why"}); err != nil || !a.Changed || b.files != nil || b.message != "why" {
 		t.Errorf("apply says %+v of %v with message %q; err %v", a, b.files, b.message, err)
 	}
 	want := InviteRequest{Name: "web3", Roles: []farm.Role{farm.RoleNode, farm.RoleEdge}, TTLSec: 60}
@@ -190,7 +210,8 @@ func TestRequestsAreChecked(t *testing.T) {
 		"bad name":      func() error { _, err := c.Invite(ctx, InviteRequest{Name: "../x", Roles: node, TTLSec: 1}); return err },
 		"bad member":    func() error { return c.RemoveMember(ctx, "Web 1") },
 		"file outside":  func() error { _, err := c.CheckConfig(ctx, Files{"../x": nil}); return err },
-		"file rooted":   func() error { _, err := c.ApplyConfig(ctx, Files{"/etc/x": nil}, ""); return err },
+		"file rooted":   func() error { _, err := c.ApplyConfig(ctx, ConfigEdit{Files: Files{"/etc/x": nil}}); return err },
+		"long log":      func() error { _, err := c.ConfigLog(ctx, MaxLogLimit+1); return err },
 		"probe nothing": func() error { _, err := c.Probe(ctx, "shop", ProbeRequest{}, nil); return err },
 		"probe much": func() error {
 			_, err := c.Probe(ctx, "shop", ProbeRequest{Count: 1, SizeBytes: 1 << 40}, nil)
@@ -411,4 +432,25 @@ func (b *fakeBackend) ChooseExtra(_ context.Context, folder farm.FolderID, extra
 		return farm.Errorf("choose", string(folder), farm.Conflict, "asked for %s", extra)
 	}
 	return nil
+}
+
+func TestRevisionsAPI(t *testing.T) {
+	b := &fakeBackend{}
+	c, _ := serveTest(t, b)
+	ctx := t.Context()
+	edit := ConfigEdit{To: "3f9a", IfRevision: "head", DryRun: true, KeepMembers: true, Patch: true, History: [][]byte{{1}}, Files: Files{"farm.toml": []byte("x")}}
+	if _, err := c.RollbackConfig(ctx, edit); err != nil || !reflect.DeepEqual(b.edit, edit) {
+		t.Errorf("rollback asks for %+v, %v", b.edit, err)
+	}
+	if log, err := c.ConfigLog(ctx, 3); err != nil || len(log) != 3 {
+		t.Errorf("log is %v, %v", log, err)
+	}
+	if r, err := c.ConfigRevision(ctx, "head~1"); err != nil || r.Revision != "head~1" || !reflect.DeepEqual(r.Files, Files{"farm.toml": {0xff}}) {
+		t.Errorf("revision is %+v, %v", r, err)
+	}
+	for history, want := range map[bool]string{false: "one", true: "all"} {
+		if e, err := c.ExportConfig(ctx, history); err != nil || e.Head != want {
+			t.Errorf("export is %+v, %v", e, err)
+		}
+	}
 }

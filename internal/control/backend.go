@@ -31,7 +31,16 @@ type Configurer interface {
 	CheckConfig(ctx context.Context, files Files) (ConfigCheck, error)
 	// ApplyConfig makes the files the farm's configuration, and waits until every linked member has a verdict on it, at
 	// most for a bounded time. A configuration with problems is no error, and changes nothing.
-	ApplyConfig(ctx context.Context, files Files, message string) (ConfigApplied, error)
+	ApplyConfig(ctx context.Context, e ConfigEdit) (ConfigApplied, error)
+	// RollbackConfig is ApplyConfig of the files of a revision; without one, of the latest that says something else.
+	RollbackConfig(ctx context.Context, e ConfigEdit) (ConfigApplied, error)
+	// ConfigLog is the history, the latest first, at most as many revisions as limit.
+	ConfigLog(ctx context.Context, limit int) ([]ConfigRevision, error)
+	// ConfigRevision is a revision with its files: by the beginning of its digest, or as head, head~1 and so on, or
+	// what stands in the configuration directory as "working".
+	ConfigRevision(ctx context.Context, rev string) (ConfigRevision, error)
+	// ExportConfig is the head, or the whole history.
+	ExportConfig(ctx context.Context, history bool) (ConfigExport, error)
 }
 
 // Prober measures how long a file takes to become visible on the other members.

@@ -96,11 +96,6 @@ func (c *Client) CheckConfig(ctx context.Context, files Files) (check ConfigChec
 	return check, c.call(ctx, http.MethodPost, "/v1/config/check", ConfigRequest{Files: files}, &check)
 }
 
-// ApplyConfig makes files, or with nil the member's configuration directory, the farm's configuration.
-func (c *Client) ApplyConfig(ctx context.Context, files Files, message string) (a ConfigApplied, err error) {
-	return a, c.call(ctx, http.MethodPost, "/v1/config/apply", ConfigRequest{Files: files, Message: message}, &a)
-}
-
 // Events is a page of the journal.
 func (c *Client) Events(ctx context.Context, q Query) (p Page, err error) {
 	return p, c.call(ctx, http.MethodGet, "/v1/events?"+q.values().Encode(), nil, &p)

@@ -195,19 +195,6 @@ func (s *Server) configCheck(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (s *Server) configApply(w http.ResponseWriter, r *http.Request) error {
-	req, err := configRequest(w, r)
-	if err != nil {
-		return err
-	}
-	applied, err := s.opt.Backend.ApplyConfig(r.Context(), req.Files, req.Message)
-	if err != nil {
-		return err
-	}
-	answer(w, http.StatusOK, applied)
-	return nil
-}
-
 func configRequest(w http.ResponseWriter, r *http.Request) (req ConfigRequest, err error) {
 	if err := decode(w, r, maxConfigBytes, &req); err != nil {
 		return req, err

@@ -9,13 +9,15 @@ import (
 
 // ConfigStatus says which revision is live where (GET /v1/config).
 type ConfigStatus struct {
-	Revision string          `json:"revision"` // digest of what is live here; empty: none yet
-	Wanted   string          `json:"wanted"`   // digest of what should be live; differs while it is prepared or when it was refused
-	Author   farm.MemberID   `json:"author"`   // of the live revision
-	Time     *time.Time      `json:"time,omitempty"`
-	Message  string          `json:"message,omitempty"`
-	Faults   config.Faults   `json:"faults"`  // of what stands in the configuration directory, when it was refused
-	Members  []ConfigVerdict `json:"members"` // every member, this one too
+	Revision string        `json:"revision"` // digest of what is live here; empty: none yet
+	Wanted   string        `json:"wanted"`   // digest of what should be live; differs while it is prepared or when it was refused
+	Author   farm.MemberID `json:"author"`   // of the live revision
+	Time     *time.Time    `json:"time,omitempty"`
+	Message  string        `json:"message,omitempty"`
+	Faults   config.Faults `json:"faults"` // of what stands in the configuration directory, when it was refused
+
+	Edits   []config.FileChange `json:"edits,omitempty"` // in the configuration directory, that wait for an apply
+	Members []ConfigVerdict     `json:"members"`         // every member, this one too
 }
 
 // ConfigVerdict is how one member fares with the configuration.
@@ -25,6 +27,8 @@ type ConfigVerdict struct {
 	Live     bool              `json:"live"`     // it runs what this member wants
 	Faults   []string          `json:"faults,omitempty"`
 	Sites    map[string]string `json:"sites,omitempty"` // site file to why it was refused there
+	Since    *time.Time        `json:"since,omitempty"` // when the revision became live there; nil: it does not say
+	Edits    int               `json:"edits,omitempty"` // files in its configuration directory that wait for an apply
 }
 
 // Files is a configuration as it is typed: slash-separated name relative to the configuration directory, to content.
@@ -37,18 +41,19 @@ type ConfigCheck struct {
 	Faults   config.Faults `json:"faults"`   // warnings too
 }
 
-// ConfigRequest is the body of /v1/config/check and /v1/config/apply.
+// ConfigRequest is the body of /v1/config/check.
 type ConfigRequest struct {
-	Files   Files  `json:"files,omitempty"`   // nil: what stands in the member's configuration directory now
-	Message string `json:"message,omitempty"` // why; kept with the revision
+	Files Files `json:"files,omitempty"` // nil: what stands in the member's configuration directory now
 }
 
 // ConfigApplied is what came of applying a configuration (POST /v1/config/apply). When the check is not OK nothing has
 // changed anywhere.
 type ConfigApplied struct {
-	Check   ConfigCheck     `json:"check"`
-	Changed bool            `json:"changed"` // false: it was live already
-	Members []ConfigVerdict `json:"members"` // after waiting, for a bounded time, until all linked members had a verdict
+	Check   ConfigCheck       `json:"check"`
+	Changed bool              `json:"changed"`        // false: it was live already, or nothing was to be done
+	Members []ConfigVerdict   `json:"members"`        // after waiting, for a bounded time, until all linked members had a verdict
+	Diff    []config.FileDiff `json:"diff,omitempty"` // of a dry run: what would change
+	Kept    []farm.MemberID   `json:"kept,omitempty"` // members that stay as they are, whatever the files say
 }
 
 // InviteRequest is the body of POST /v1/invites.

@@ -50,6 +50,8 @@ type Verdict struct {
 	Wanted   Digest            // that should be live; differs from Revision while it is prepared or when it was refused
 	Faults   []string          // why it is not
 	Sites    map[string]string // site file name to why it was refused here
+	Since    time.Time         // when Revision became live; zero: not known
+	Edits    int               // files in the configuration directory that differ from it and wait for an apply
 }
 
 // MemberState is what a member says of itself to all others, in heartbeats and at every change.

@@ -64,28 +64,6 @@ func (m *Member) filesOrDisk(files control.Files) (control.Files, error) {
 	return files, nil
 }
 
-// ApplyConfig implements control.Configurer.
-func (m *Member) ApplyConfig(ctx context.Context, files control.Files, message string) (control.ConfigApplied, error) {
-	files, err := m.filesOrDisk(files)
-	if err != nil {
-		return control.ConfigApplied{}, err
-	}
-	applied := control.ConfigApplied{Check: m.check(ctx, files)}
-	if !applied.Check.OK {
-		return applied, nil
-	}
-	before := m.reload.Status().Revision
-	rev, err := m.reload.Apply(ctx, files, message)
-	if err != nil {
-		return applied, err
-	}
-	applied.Check.Revision = rev.Digest.String()
-	applied.Changed = rev.Digest != before
-	m.awaitVerdicts(ctx, rev.Digest)
-	applied.Members = m.verdicts(rev.Digest)
-	return applied, nil
-}
-
 // awaitVerdicts waits until every linked member runs the revision or says why not.
 func (m *Member) awaitVerdicts(ctx context.Context, rev farm.Digest) {
 	ctx, cancel := context.WithTimeout(ctx, applyWait)
@@ -119,6 +97,10 @@ func (m *Member) verdicts(wanted farm.Digest) []control.ConfigVerdict {
 		if !v.Revision.IsZero() {
 			cv.Revision = v.Revision.String()
 		}
+		if !v.Since.IsZero() {
+			cv.Since = &v.Since
+		}
+		cv.Edits = v.Edits
 		list = append(list, cv)
 	}
 	return list

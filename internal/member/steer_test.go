@@ -85,7 +85,7 @@ func TestPauseIsForgotten(t *testing.T) {
 			}
 			return without
 		})
-		if done, err := web1.ApplyConfig(t.Context(), nil, ""); err != nil || !done.Check.OK {
+		if done, err := web1.ApplyConfig(t.Context(), control.ConfigEdit{}); err != nil || !done.Check.OK {
 			t.Fatalf("applied: %+v, %v", done, err)
 		}
 		eventually(t, "the folder is in the farm, or not", func() bool { return (web1.folders.get("www") != nil) == want })
@@ -183,7 +183,7 @@ func TestReadOnlyAndWhy(t *testing.T) {
 	web1.edit(config.FarmFile, func(src string) string {
 		return src + "read_only = [\"web2\"]\nexclude = [\"*.log\"]\nmax_size = \"1KiB\"\n"
 	})
-	if done, err := web1.ApplyConfig(t.Context(), nil, ""); err != nil || !done.Check.OK {
+	if done, err := web1.ApplyConfig(t.Context(), control.ConfigEdit{}); err != nil || !done.Check.OK {
 		t.Fatalf("applied: %+v, %v", done, err)
 	}
 	eventually(t, "web2 only reads", func() bool { return web2.folder().ReadOnly && web2.why("x.log")["web2"].Rule != nil })

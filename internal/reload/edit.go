@@ -3,6 +3,8 @@ package reload
 import (
 	"cmp"
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,7 +56,41 @@ func (r *Reloader) take(ctx context.Context, is snapshot) {
 		r.handled = is
 		return
 	}
+	r.takeText(ctx, is)
+}
+
+// takeText makes a revision of a text, or leaves it where it is while texts wait.
+func (r *Reloader) takeText(ctx context.Context, is snapshot) {
+	if r.holds() {
+		r.handled, r.held = is, true
+		return
+	}
 	r.edit(ctx, is)
+}
+
+// holds tells whether texts in the configuration directory wait for somebody who applies them.
+func (r *Reloader) holds() bool {
+	c := r.state.Load().config
+	return c != nil && !c.Farm.AutoCommit && !r.written.Digest.IsZero()
+}
+
+// release looks at the texts that waited again, once they need not wait.
+func (r *Reloader) release() {
+	if r.held && !r.holds() {
+		r.held = false
+		r.handled = snapshot{files: r.written.Files}
+	}
+}
+
+// noteEdits publishes what waits.
+func (r *Reloader) noteEdits() {
+	var edits []config.FileChange
+	if r.held {
+		edits = config.Changes(r.written.Files, r.handled.files)
+	}
+	if !slices.Equal(edits, r.state.Load().edits) {
+		r.publish(func(s *state) { s.edits, s.verdict.Edits = edits, len(edits) })
+	}
 }
 
 // isOurs tells whether each file is as in the revision that was written last, or as in the head.
@@ -74,30 +110,63 @@ func (r *Reloader) isOurs(files map[string][]byte) bool {
 
 // edit makes a revision of a text in the configuration directory, if it is good.
 func (r *Reloader) edit(ctx context.Context, is snapshot) {
+	_, err := r.commitText(ctx, is, "")
+	if err == nil {
+		return
+	}
+	if farm.KindOf(err) != farm.Unavailable { // else it is not handled: the next look tries again
+		r.handled = is
+	}
+	r.refuse(faultsOf(err))
+}
+
+// commitText makes a revision of a text in the configuration directory. If it is no good nothing changes.
+func (r *Reloader) commitText(ctx context.Context, is snapshot, message string) (config.Revision, error) {
+	base := r.written
+	if base.Digest.IsZero() {
+		base = r.state.Load().head
+	}
 	var parents []farm.Digest
-	if !r.written.Digest.IsZero() {
-		parents = append(parents, r.written.Digest)
+	if !base.Digest.IsZero() {
+		parents = append(parents, base.Digest)
 	}
-	rev, p, err := r.check(ctx, is.faults, is.files, r.written.Files, parents, "")
-	if farm.KindOf(err) == farm.Unavailable {
-		r.refuse(faultsOf(err)) // but it is not handled: the next look tries again
-		return
-	}
-	r.handled = is
+	rev, p, err := r.check(ctx, is.faults, is.files, base.Files, parents, message)
 	if err != nil {
-		r.refuse(faultsOf(err))
-		return
+		return config.Revision{}, err
 	}
-	r.written = rev
+	r.handled, r.written, r.held = is, rev, false
 	r.heal(farm.EventConfigRefused, &r.refused, "the configuration checks now")
 	r.publish(func(s *state) { s.refused = nil })
 	r.enliven(ctx, rev, p)
 	r.keepWritten() // not before it is live: that comes first
+	return rev, nil
 }
 
 // check makes a revision of files and prepares it. If the error is nil, the revision is in the store, and what was
 // prepared must be given to enliven.
 func (r *Reloader) check(ctx context.Context, faults config.Faults, files, was map[string][]byte, parents []farm.Digest, message string) (config.Revision, *prepared, error) {
+	rev, p, err := r.verify(ctx, faults, files, was, parents, message)
+	if err == nil {
+		err = r.keep(rev, p)
+	}
+	if err != nil {
+		return config.Revision{}, nil, err
+	}
+	return rev, p, nil
+}
+
+// keep puts a revision that was prepared into the store; if that fails, nothing is left of it.
+func (r *Reloader) keep(rev config.Revision, p *prepared) error {
+	err := r.store.write(rev)
+	if err != nil {
+		p.discard()
+	}
+	return err
+}
+
+// verify makes a revision of files and prepares it; nothing is kept. If the error is nil, what was prepared must be
+// committed or discarded.
+func (r *Reloader) verify(ctx context.Context, faults config.Faults, files, was map[string][]byte, parents []farm.Digest, message string) (config.Revision, *prepared, error) {
 	next, more := config.Parse(files)
 	if err := append(slices.Clone(faults), more...).Err(); err != nil {
 		return config.Revision{}, nil, err
@@ -121,10 +190,6 @@ func (r *Reloader) check(ctx context.Context, faults config.Faults, files, was m
 	if worse := r.worse(p.sites, files, was); len(worse) > 0 {
 		p.discard()
 		return config.Revision{}, nil, worse
-	}
-	if err := r.store.write(rev); err != nil {
-		p.discard()
-		return config.Revision{}, nil, err
 	}
 	return rev, p, nil
 }
@@ -207,7 +272,7 @@ func (r *Reloader) commit(rev config.Revision, p *prepared) {
 	}
 	r.publish(func(s *state) {
 		s.live, s.config = rev, p.config
-		s.verdict = farm.Verdict{Revision: rev.Digest, Wanted: rev.Digest, Sites: sites}
+		s.verdict = farm.Verdict{Revision: rev.Digest, Wanted: rev.Digest, Sites: sites, Since: r.sinceWhen(was, rev), Edits: was.verdict.Edits}
 	})
 	if was.live.Digest != rev.Digest {
 		fields := map[string]string{"revision": rev.Digest.String(), "author": string(rev.Author)}
@@ -226,6 +291,19 @@ func (r *Reloader) commit(rev config.Revision, p *prepared) {
 	} else {
 		r.retry = backoff{}
 	}
+}
+
+// sinceWhen is since when the revision is live, this daemon's starts left out.
+func (r *Reloader) sinceWhen(was *state, rev config.Revision) time.Time {
+	if was.live.Digest == rev.Digest {
+		return was.verdict.Since
+	}
+	if was.live.Digest.IsZero() && rev.Digest == r.store.pinned.Digest {
+		if info, err := os.Stat(filepath.Join(r.cfg.StateDir, liveFile)); err == nil {
+			return info.ModTime()
+		}
+	}
+	return r.cfg.Now()
 }
 
 func (r *Reloader) siteEvents(was, is map[string]string) {

@@ -53,6 +53,7 @@ type Reloader struct {
 	dir     *directory
 	written config.Revision // whose files were last in ConfigDir; without a digest: not known
 	handled snapshot        // of ConfigDir that needs no further thought: written, or refused
+	held    bool            // texts in handled wait
 	settle  settling
 	refused refusal // of a text in ConfigDir
 	failed  refusal // of the head
@@ -66,6 +67,7 @@ type state struct {
 	head    config.Revision
 	verdict farm.Verdict
 	refused config.Faults
+	edits   []config.FileChange // in ConfigDir, that wait
 	history []config.Revision
 }
 
@@ -163,10 +165,12 @@ func (r *Reloader) step(ctx context.Context, arrivals bool) time.Duration {
 
 // follow brings the configuration directory and the head together, as far as the directory is quiet.
 func (r *Reloader) follow(ctx context.Context) time.Duration {
+	r.release()
 	wait := r.look(ctx)
 	if wait == 0 {
 		r.show(ctx)
 	}
+	r.noteEdits()
 	return wait
 }
 
@@ -175,6 +179,9 @@ func (r *Reloader) Status() farm.Verdict { return r.state.Load().verdict }
 
 // Refused is why a text that stands in the configuration directory was refused; nil if none was.
 func (r *Reloader) Refused() config.Faults { return r.state.Load().refused }
+
+// Edits is what stands in the configuration directory and waits for somebody who applies it.
+func (r *Reloader) Edits() []config.FileChange { return r.state.Load().edits }
 
 // Current is the configuration that is live; nil: none.
 func (r *Reloader) Current() *config.Config { return r.state.Load().config }

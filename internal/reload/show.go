@@ -102,7 +102,7 @@ func (r *Reloader) show(ctx context.Context) {
 	refused := r.handled.files
 	r.handled = snapshot{files: head.Files, infos: is.infos}
 	if left && r.onlyLeft(is, refused) {
-		r.edit(ctx, is)
+		r.takeText(ctx, is)
 	} else if sameFiles(is.files, head.Files) {
 		r.heal(farm.EventConfigRefused, &r.refused, "the refused text is no longer in its place")
 		r.publish(func(s *state) { s.refused = nil })

@@ -224,7 +224,7 @@ func (r *reader) state(s *pb.State) farm.MemberState {
 		Draining: s.GetDraining(),
 		Version:  r.text("state.version", s.GetVersion(), MaxTextBytes),
 		Verdict: farm.Verdict{Revision: r.digest("verdict.revision", v.GetRevision()),
-			Wanted: r.digest("verdict.wanted", v.GetWanted())},
+			Wanted: r.digest("verdict.wanted", v.GetWanted()), Since: moment(v.GetSince()), Edits: int(v.GetEdits())},
 	}
 	if r.limit("verdict.faults", len(v.GetFaults()), MaxList) {
 		for _, f := range v.GetFaults() {

@@ -154,7 +154,8 @@ func (w *writer) stamp(v *farm.Version, s farm.Stamp) *pb.Stamp {
 // state cuts what is for people, the faults and sites, to what may travel; what decisions depend on must fit.
 func (w *writer) state(s farm.MemberState) *pb.State {
 	out := &pb.State{Member: string(s.Member), Roles: roles(s.Roles), Draining: s.Draining, Version: []byte(s.Version)}
-	v := &pb.Verdict{Revision: digestBytes(s.Verdict.Revision), Wanted: digestBytes(s.Verdict.Wanted)}
+	v := &pb.Verdict{Revision: digestBytes(s.Verdict.Revision), Wanted: digestBytes(s.Verdict.Wanted),
+		Since: nanos(s.Verdict.Since), Edits: uint32(s.Verdict.Edits)}
 	for _, f := range s.Verdict.Faults[:min(len(s.Verdict.Faults), MaxList)] {
 		v.Faults = append(v.Faults, []byte(cut(f)))
 	}

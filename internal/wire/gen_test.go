@@ -83,7 +83,8 @@ var (
 	states = rapid.Custom(func(t *rapid.T) farm.MemberState {
 		s := farm.MemberState{Member: members.Draw(t, "m"), Roles: []farm.Role{farm.RoleNode, farm.RoleEdge},
 			Draining: rapid.Bool().Draw(t, "draining"), Version: "1.2.3",
-			Verdict: farm.Verdict{Revision: digests.Draw(t, "revision"), Faults: []string{"site \xff"}, Sites: map[string]string{"a.caddy": "no"}}}
+			Verdict: farm.Verdict{Revision: digests.Draw(t, "revision"), Faults: []string{"site \xff"}, Sites: map[string]string{"a.caddy": "no"},
+				Since: moments.Draw(t, "since"), Edits: rapid.IntRange(0, 1000).Draw(t, "edits")}}
 		folder := rapid.Custom(func(t *rapid.T) farm.FolderState {
 			return farm.FolderState{Actor: actors.Draw(t, "actor"), Known: vectors.Draw(t, "known"), Applied: vectors.Draw(t, "applied"),
 				Durable: vectors.Draw(t, "durable"), Entries: rapid.Int64().Draw(t, "n"), Waiting: rapid.Int64().Draw(t, "w"),

@@ -1203,6 +1203,8 @@ type Verdict struct {
 	Wanted        []byte                 `protobuf:"bytes,2,opt,name=wanted,proto3" json:"wanted,omitempty"`
 	Faults        [][]byte               `protobuf:"bytes,3,rep,name=faults,proto3" json:"faults,omitempty"`
 	Sites         []*Site                `protobuf:"bytes,4,rep,name=sites,proto3" json:"sites,omitempty"`
+	Since         int64                  `protobuf:"varint,5,opt,name=since,proto3" json:"since,omitempty"` // when it became live, nanoseconds since 1970; 0: it does not say
+	Edits         uint32                 `protobuf:"varint,6,opt,name=edits,proto3" json:"edits,omitempty"` // files in its configuration directory that wait for an apply
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1263,6 +1265,20 @@ func (x *Verdict) GetSites() []*Site {
 		return x.Sites
 	}
 	return nil
+}
+
+func (x *Verdict) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+func (x *Verdict) GetEdits() uint32 {
+	if x != nil {
+		return x.Edits
+	}
+	return 0
 }
 
 type Folder struct {
@@ -2094,12 +2110,14 @@ const file_tandem_proto_rawDesc = "" +
 	"\x04bare\x18\x14 \x01(\bR\x04bare\",\n" +
 	"\x04Site\x12\x12\n" +
 	"\x04file\x18\x01 \x01(\fR\x04file\x12\x10\n" +
-	"\x03why\x18\x02 \x01(\fR\x03why\"|\n" +
+	"\x03why\x18\x02 \x01(\fR\x03why\"\xa8\x01\n" +
 	"\aVerdict\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\fR\brevision\x12\x16\n" +
 	"\x06wanted\x18\x02 \x01(\fR\x06wanted\x12\x16\n" +
 	"\x06faults\x18\x03 \x03(\fR\x06faults\x12%\n" +
-	"\x05sites\x18\x04 \x03(\v2\x0f.tandem.v1.SiteR\x05sites\"\xbf\x03\n" +
+	"\x05sites\x18\x04 \x03(\v2\x0f.tandem.v1.SiteR\x05sites\x12\x14\n" +
+	"\x05since\x18\x05 \x01(\x03R\x05since\x12\x14\n" +
+	"\x05edits\x18\x06 \x01(\rR\x05edits\"\xbf\x03\n" +
 	"\x06Folder\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\rR\x05actor\x12'\n" +
