@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"tandem/internal/config"
 	"tandem/internal/control"
@@ -14,7 +13,8 @@ import (
 )
 
 // editFlags are the flags of all commands that make a revision.
-func editFlags(f *pflag.FlagSet, e *control.ConfigEdit) {
+func editFlags(cmd *cobra.Command, e *control.ConfigEdit) {
+	f := cmd.Flags()
 	f.StringVarP(&e.Message, "message", "m", "", "`why`, kept with the revision")
 	f.StringVar(&e.IfRevision, "if-revision", "", "only if the farm's revision is still `REV`")
 	f.BoolVar(&e.DryRun, "dry-run", false, "say what would change, and change nothing")
@@ -44,7 +44,7 @@ tandem config apply shop.caddy --if-revision 3f9a`,
 			return a.applied(e, done)
 		},
 	}
-	editFlags(cmd.Flags(), &e)
+	editFlags(cmd, &e)
 	return cmd
 }
 
@@ -131,6 +131,6 @@ out, nobody who was removed is let in. ` + revHelp,
 			return a.applied(e, done)
 		},
 	}
-	editFlags(cmd.Flags(), &e)
+	editFlags(cmd, &e)
 	return cmd
 }

@@ -118,7 +118,7 @@ become part of the farm's history, too.`,
 			return a.importConfig(cmd, e, yes)
 		},
 	}
-	editFlags(cmd.Flags(), &e)
+	editFlags(cmd, &e)
 	cmd.Flags().BoolVar(&history, "history", false, "take over the revisions in the file, too")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return cmd
