@@ -44,7 +44,7 @@ identities, certificates, folders.`,
 				_, err := a.ui.out.Write(data)
 				return err
 			}
-			if err := writeNew(args[0], data); err != nil {
+			if err := createFile(args[0], data); err != nil {
 				return err
 			}
 			done := exported{args[0], e.Head, len(e.Revisions), len(data)}
@@ -75,8 +75,8 @@ func packExport(e control.ConfigExport) ([]byte, error) {
 	return b.Pack()
 }
 
-// writeNew writes a file that must not exist. It is only for its owner: a configuration may say more than all should read.
-func writeNew(name string, data []byte) error {
+// createFile writes a file that must not exist. It is only for its owner: a configuration may say more than all should read.
+func createFile(name string, data []byte) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
 		return farm.Errorf("write", name, farm.Exists, "there is such a file already")
