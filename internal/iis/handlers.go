@@ -106,7 +106,7 @@ func (z *zone) application(h *handler) bool {
 		default:
 			continue
 		}
-		n.ignore()
+		n.useHandler()
 	}
 	z.node = what == "iisnode"
 	if runs == nil {
@@ -129,7 +129,8 @@ func (z *zone) command(what string) string {
 	out := ""
 	for _, n := range z.sections("system.webServer/" + what) {
 		if what == "iisnode" {
-			n.ignore() // how the module runs node.exe
+			n.ignore()
+			z.im.note(n, "<"+n.where()+">", "how IIS ran node: now a service does")
 			continue
 		}
 		out = ": " + strings.TrimSpace(n.value("processPath")+" "+n.value("arguments"))
@@ -149,6 +150,13 @@ func (z *zone) command(what string) string {
 	return literal(out)
 }
 
+// useHandler marks what an entry of <handlers> says.
+func (n *node) useHandler() {
+	for _, name := range []string{"name", "path", "verb", "modules", "type", "preCondition", "resourceType", "requireAccess", "scriptProcessor", "allowPathInfo", "responseBufferLimit"} {
+		n.skip(name)
+	}
+}
+
 // handlerItems are the entries of <handlers>, the inner ones first.
 func (z *zone) handlerItems() []*node {
 	sections := z.sections("system.webServer/handlers")
@@ -164,12 +172,12 @@ func (z *zone) handlersOf(*handler) (php bool, from *node) {
 		name, modules, processor := n.peek("name"), strings.ToLower(n.peek("modules")), strings.ToLower(n.peek("scriptProcessor"))
 		switch {
 		case isOwnHandler(name, modules, n.peek("type"), processor):
-			n.ignore()
+			n.useHandler()
 		case strings.Contains(modules, "fastcgi") && (strings.Contains(processor, "php") || strings.HasSuffix(strings.ToLower(n.peek("path")), ".php")):
-			n.ignore()
+			n.useHandler()
 			php, from = true, n
 		case modules == "staticfilemodule":
-			n.ignore()
+			n.useHandler()
 		case strings.Contains(modules, "cgimodule") || strings.Contains(modules, "fastcgi"):
 			z.im.dropped(n, fmt.Sprintf("%s has to listen by itself: write reverse_proxy with transport fastcgi, or a proxy, for %s", firstOf(path.Base(strings.ReplaceAll(processor, `\`, "/")), "the program"), n.peek("path")))
 		default:

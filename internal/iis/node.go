@@ -3,6 +3,7 @@ package iis
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -128,66 +129,71 @@ func (n *node) label() string {
 // collect is a collection as IIS puts it together from the outer to the inner sections: add, remove and clear. The key
 // is the attributes that tell items apart. front tells that inner items come before outer ones.
 func collect(sections []*node, front bool, key ...string) []*node {
-	var items []*node
-	for _, s := range sections {
-		var added []*node
+	live := map[string]*node{} // the item of a key
+	lists := make([][]*node, len(sections))
+	for i, s := range sections {
 		for _, k := range s.kids {
 			switch k.name {
 			case "clear":
 				k.used = true
-				goneAll(items)
-				goneAll(added)
-				items, added = nil, nil
+				for _, list := range lists[:i+1] {
+					for _, n := range list {
+						n.gone = true
+					}
+				}
+				clear(live)
+				clear(lists[:i+1])
 			case "remove":
 				k.used = true
 				id := keyOf(k, key, true)
-				items, added = without(items, key, id), without(added, key, id)
+				take(live, id)
 			default:
-				added = append(without(added, key, keyOf(k, key, false)), k)
-				items = without(items, key, keyOf(k, key, false))
+				id := keyOf(k, key, false)
+				take(live, id)
+				if id != "" {
+					live[id] = k
+				}
+				lists[i] = append(lists[i], k)
 			}
 		}
-		if front {
-			items = append(added, items...)
-		} else {
-			items = append(items, added...)
+	}
+	if front {
+		slices.Reverse(lists)
+	}
+	var items []*node
+	for _, n := range slices.Concat(lists...) {
+		if id := keyOf(n, key, false); id == "" || live[id] == n {
+			items = append(items, n)
 		}
 	}
 	return items
 }
 
+// take takes an item out. Elsewhere it may be in: it is gone only if nobody uses it.
+func take(live map[string]*node, id string) {
+	if n := live[id]; n != nil {
+		n.gone = true
+		delete(live, id)
+	}
+}
+
+// keyOf tells items apart; "" for one without a key, which is like no other.
 func keyOf(n *node, key []string, use bool) string {
 	var id strings.Builder
+	empty := true
 	for _, k := range key {
 		v := n.peek(k)
 		if use {
 			v = n.value(k)
 		}
+		empty = empty && v == ""
 		if k == "subStatusCode" && v == "" {
 			v = "-1"
 		}
 		id.WriteString(strings.ToLower(v) + "\x00")
 	}
+	if empty {
+		return ""
+	}
 	return id.String()
-}
-
-func without(items []*node, key []string, id string) []*node {
-	if strings.Trim(id, "\x00") == "" {
-		return items // without a key, items are not the same
-	}
-	var kept []*node
-	for _, n := range items {
-		if keyOf(n, key, false) != id {
-			kept = append(kept, n)
-		} else {
-			n.gone = true
-		}
-	}
-	return kept
-}
-
-func goneAll(items []*node) {
-	for _, n := range items {
-		n.gone = true
-	}
 }

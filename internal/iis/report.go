@@ -28,21 +28,30 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s:%d: %s: %s", f.File, f.Line, f.What, f.Why)
 }
 
-type findings []Finding
+// findings are all, each once.
+type findings struct {
+	all  []Finding
+	seen map[Finding]bool
+}
 
 func (fs *findings) add(kind string, n *node, line int, what, why string) {
 	f := Finding{kind, n.doc.name, line, what, why}
-	if !slices.Contains(*fs, f) {
-		*fs = append(*fs, f)
+	if fs.seen[f] {
+		return
 	}
+	if fs.seen == nil {
+		fs.seen = map[Finding]bool{}
+	}
+	fs.seen[f] = true
+	fs.all = append(fs.all, f)
 }
 
-func (fs findings) sorted() []Finding {
+func (fs *findings) sorted() []Finding {
 	rank := map[string]int{Lost: 0, Check: 1, Note: 2}
-	slices.SortStableFunc(fs, func(a, b Finding) int {
+	slices.SortStableFunc(fs.all, func(a, b Finding) int {
 		return cmp.Or(rank[a.Kind]-rank[b.Kind], strings.Compare(a.File, b.File), a.Line-b.Line)
 	})
-	return fs
+	return fs.all
 }
 
 func (im *importer) lost(n *node, what, why string)  { im.findings.add(Lost, n, n.line, what, why) }

@@ -38,7 +38,10 @@ func (z *zone) rules() *text {
 	}
 	for _, section := range []string{"globalRules", "rules"} {
 		var rules []*rule
-		names := slices.Clone(matcherNames)
+		names := map[string]bool{}
+		for _, n := range matcherNames {
+			names[n] = true
+		}
 		for _, n := range collect(z.sections("system.webServer/rewrite/"+section), false, "name") {
 			if !n.is("enabled", true) {
 				n.ignore()
@@ -51,7 +54,7 @@ func (z *zone) rules() *text {
 				z.im.dropped(n, err.Error())
 				continue
 			}
-			names = append(names, r.name)
+			names[r.name] = true
 			if r.never {
 				r.remark = fmt.Sprintf("rule %q (%s) never matches", n.peek("name"), n.at())
 			}
@@ -79,9 +82,9 @@ var (
 )
 
 // rule translates one rule.
-func (z *zone) rule(n *node, maps *mapSet, names []string) (*rule, error) {
+func (z *zone) rule(n *node, maps *mapSet, names map[string]bool) (*rule, error) {
 	r := &rule{z: z, node: n, stop: n.is("stopProcessing", false)}
-	r.name = unique(firstOf(slug(n.value("name"), "_", 30), "rule"), "_", func(s string) bool { return slices.Contains(names, s) })
+	r.name = unique(firstOf(slug(n.value("name"), "_", 30), "rule"), "_", func(s string) bool { return names[s] })
 	kind := n.or("patternSyntax", "ECMAScript")
 	text := n.allText()
 	r.usesR, r.usesR0, r.usesC = refR.MatchString(text), refR0.MatchString(text), refC.MatchString(text)

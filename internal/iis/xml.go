@@ -16,7 +16,7 @@ import (
 const (
 	MaxFileBytes = 8 << 20
 	maxDepth     = 64
-	maxElements  = 200_000
+	maxElements  = 100_000
 )
 
 // document is a file that elements stand in.
@@ -123,22 +123,16 @@ func (p *parser) moveTo(offset int) {
 	}
 }
 
-// attrsOf gives the attributes of a start tag their lines.
+// attrsOf gives the attributes of a start tag their lines: they come in the order of the text.
 func attrsOf(t xml.StartElement, raw []byte, line int) []attr {
 	attrs := make([]attr, 0, len(t.Attr))
-	rest := raw
+	rest := raw[min(len(raw), 1+bytes.IndexAny(raw, " \t\r\n/>")):] // behind the name of the element
+	line += bytes.Count(raw[:len(raw)-len(rest)], []byte("\n"))
 	for _, a := range t.Attr {
-		name := a.Name.Local
-		// Attributes come in the order of the text: the next one begins after the value of the last one.
-		if i := bytes.Index(rest, []byte(name)); i >= 0 {
-			line += bytes.Count(rest[:i], []byte("\n"))
-			rest = rest[i+len(name):]
-			at := line
-			rest, line = skipValue(rest, line)
-			attrs = append(attrs, attr{name: withPrefix(a.Name), value: a.Value, line: at})
-			continue
-		}
+		trimmed := bytes.TrimLeft(rest, " \t\r\n")
+		line += bytes.Count(rest[:len(rest)-len(trimmed)], []byte("\n"))
 		attrs = append(attrs, attr{name: withPrefix(a.Name), value: a.Value, line: line})
+		rest, line = skipValue(trimmed, line)
 	}
 	return attrs
 }

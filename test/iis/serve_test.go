@@ -120,7 +120,10 @@ func (n *node) check(asks []ask) {
 		if a.method == "" {
 			a.method = "GET"
 		}
-		req := httptest.NewRequest(a.method, a.url, nil)
+		scheme, rest, _ := strings.Cut(a.url, "://")
+		host, target, _ := strings.Cut(rest, "/")
+		req := httptest.NewRequest(a.method, "/"+target, nil)
+		req.Host = host
 		if name, value, ok := strings.Cut(a.header, ": "); ok {
 			req.Header.Set(name, value)
 		}
@@ -130,7 +133,7 @@ func (n *node) check(asks []ask) {
 			from = "192.0.2.1"
 		}
 		req.Header.Set("X-Forwarded-For", from)
-		req.Header.Set("X-Forwarded-Proto", req.URL.Scheme)
+		req.Header.Set("X-Forwarded-Proto", scheme)
 		res := n.do(req)
 		body, _ := io.ReadAll(res.Body)
 		name, value, _ := strings.Cut(a.has, ": ")
