@@ -7,11 +7,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// Epoch tells the lives of a member's index apart. A new index, or one that may have been set back, takes a new epoch (docs/adr/0012);
-// the value is the wall clock at that moment in milliseconds since 1970, so that it never repeats.
+// Epoch tells the lives of a member's index apart. A new index, or one that may have been set back, takes a new epoch; see
+// docs/adr/0012. The value is the wall clock at that moment in milliseconds since 1970, or later: see Next.
 type Epoch uint64
+
+// Next is the epoch that begins now, after e. Behind a clock that is behind e it is some moments after e: how many says draw,
+// which is any number that was drawn, so that two lives which both went on from e, because of a snapshot, differ.
+func (e Epoch) Next(now time.Time, draw uint16) Epoch {
+	return max(Epoch(now.UnixMilli()), e+1+Epoch(draw))
+}
 
 // Seq numbers the changes of one member in one epoch and one folder: 1, 2, 3, ... without gaps.
 type Seq uint64

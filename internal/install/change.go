@@ -1,6 +1,8 @@
 package install
 
 import (
+	"errors"
+
 	"tandem/internal/farm"
 	"tandem/internal/vfs"
 )
@@ -38,25 +40,39 @@ func (k *Keeper) setAttr(plan farm.Plan, at seen) farm.Installed {
 		}
 		return fail(plan, err)
 	}
-	now, err := k.look(plan.Path)
-	if err == nil && set.XAttrs != nil && now.there {
-		is.XAttrs, err = k.xattrs(plan.Path, now.Stat)
-	}
+	now, x, err := k.lookWhole(plan.Path, set.XAttrs != nil, is.XAttrs)
 	if err != nil {
 		return fail(plan, err)
 	}
 	if !now.there || now.Type != at.Type || now.Ino != at.Ino || now.Attr().Size != at.Attr().Size {
 		return end(plan, farm.Changed)
 	}
-	if ok, err := k.asSet(want, is, now.Attr()); err != nil {
+	if ok, err := k.asSet(want, is, withXAttrs(now.Stat, x)); err != nil {
 		return fail(plan, err)
 	} else if !ok {
 		return end(plan, farm.Changed)
 	}
 	if now.Type != farm.File || set.MTime == nil {
-		return doneWith(plan, now.Stat, is.XAttrs)
+		return doneWith(plan, now.Stat, x)
 	}
-	return k.sameContent(plan, now, is.XAttrs)
+	return k.sameContent(plan, now, x)
+}
+
+// lookWhole is a look with the extended attributes, which are x if they were not set. They are read by name: what has got the
+// name in between is not there.
+func (k *Keeper) lookWhole(p farm.Path, set bool, x farm.XAttrs) (seen, farm.XAttrs, error) {
+	now, err := k.look(p)
+	if err != nil || !set || !now.there {
+		return now, x, err
+	}
+	if x, err = k.xattrs(p, now.Stat); gone(err) {
+		return seen{}, x, nil
+	}
+	again, lookErr := k.look(p)
+	if again.Ino != now.Ino {
+		again.there = false
+	}
+	return again, x, errors.Join(err, lookErr)
 }
 
 // sameOwner compares owners alone.

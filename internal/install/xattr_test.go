@@ -56,3 +56,36 @@ func TestNoXAttrs(t *testing.T) {
 		t.Errorf("told %+v, there is %+v", r.Attr, is.Attr)
 	}
 }
+
+// What an application does right after extended attributes were set is not what the file system makes of them.
+func TestXAttrsSetAndChanged(t *testing.T) {
+	for name, meddle := range map[string]func(b *box){
+		"cleared":  func(b *box) { check(b.app.SetAttr(at, vfs.SetAttr{XAttrs: &farm.XAttrs{}, Mode: new(uint32(0o644))})) },
+		"replaced": func(b *box) { check(b.app.WriteFile(path("tmp"), []byte(oldText)), b.app.Rename(path("tmp"), at)) },
+	} {
+		for _, ahead := range []string{"lstat", "xattrs"} { // of the looks that follow the setting
+			t.Run(name+" ahead of "+ahead, func(t *testing.T) {
+				b := newBox(vfs.MemConfig{})
+				check(b.app.Mkdir(path("dir"), 0o755), b.app.WriteFile(at, []byte(oldText)))
+				b.now = b.now.Add(vfs.RacyWindow * 2)
+				want := fileAttr(oldText, 0o640, mtime)
+				want.XAttrs, want.MTime = someXAttrs("set"), must(b.mem.Lstat(at)).MTime
+				set := false
+				b.startThrough(func(_ int, op vfs.Op) error {
+					switch {
+					case op.Name == "setattr":
+						set = true
+					case set && op.Name == ahead && op.Path == at:
+						set = false
+						meddle(b)
+					}
+					return nil
+				})
+				r := b.k.Install(context.Background(), farm.Plan{Path: at, Want: want, Expect: observe(b.mem, at)}, nil)
+				if r.Outcome != farm.Changed {
+					t.Errorf("%v, %v: %+v", r.Outcome, r.Err, r.Attr)
+				}
+			})
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
@@ -149,7 +150,7 @@ func (m *Member) openFolder(spec folderSpec, how opening) (_ *folder, err error)
 	}
 	f.runner = replica.NewRunner(replica.RunnerConfig{
 		Folder: spec.id,
-		Machine: replica.Config{Folder: spec.id, Meta: meta, Anew: meta.Actor != before.Actor, Joined: how.joined, Cut: cut, Sweep: m.sweepEvery,
+		Machine: replica.Config{Folder: spec.id, Meta: meta, Anew: meta.Actor != before.Actor, Draw: draw(), Joined: how.joined, Cut: cut, Sweep: m.sweepEvery,
 			Rules: f.rules(), Before: f.before(), Paused: f.note.Paused != nil, Finished: f.keeper.Finished(),
 			FinishedMoves: f.keeper.FinishedMoves()},
 		Log:       logPort{f.index},
@@ -209,7 +210,7 @@ func (m *Member) resume(id farm.FolderID, meta farm.Meta, cutAt int64) (_ farm.M
 		why, cut = "the disk was read-only", cutAt
 	}
 	if why != "" {
-		meta.Actor = farm.Actor{Member: m.self, Epoch: max(farm.Epoch(time.Now().UnixMilli()), meta.Actor.Epoch+1)}
+		meta.Actor = farm.Actor{Member: m.self, Epoch: meta.Actor.Epoch.Next(time.Now(), draw())}
 		meta.Seq = 0
 		m.sink(farm.Event{ID: farm.EventFolderEpoch, Severity: farm.Info, Folder: id, Subject: string(id), Message: why,
 			Fields: map[string]string{"epoch": strconv.FormatUint(uint64(meta.Actor.Epoch), 36)}})
@@ -217,6 +218,8 @@ func (m *Member) resume(id farm.FolderID, meta farm.Meta, cutAt int64) (_ farm.M
 	meta.Boot, meta.Clean = boot, false
 	return meta, cut
 }
+
+func draw() uint16 { return uint16(rand.Uint32()) }
 
 // bootID names the time since the system started; empty where that is not to be had.
 func bootID() string {

@@ -32,14 +32,23 @@ func (m *Machine) vouched() bool {
 	})
 }
 
-// setBack begins a new epoch because a peer knows more of ours than we do.
-func (m *Machine) setBack(by farm.MemberID) {
-	m.newEpoch(farm.Warning, "member "+string(by)+" knows changes of this member's that it does not know itself: the index was set back")
+// compare begins a new epoch if v, which a peer knows of, has more of ours than we do: then our index was set back.
+func (m *Machine) compare(v farm.Vector, by farm.MemberID) {
+	last := m.meta.Actor.Epoch
+	for pos := range v.All() {
+		if pos.Actor.Member == m.meta.Actor.Member {
+			last = max(last, pos.Actor.Epoch)
+		}
+	}
+	if last > m.meta.Actor.Epoch || v.At(m.meta.Actor) > m.meta.Seq {
+		m.meta.Actor.Epoch = last
+		m.newEpoch(farm.Warning, "member "+string(by)+" knows changes of this member's that it does not know itself: the index was set back")
+	}
 }
 
 // newEpoch goes on as another actor.
 func (m *Machine) newEpoch(sev farm.Severity, why string) {
-	m.meta.Actor.Epoch, m.meta.Seq = max(farm.Epoch(m.now.UnixMilli()), m.meta.Actor.Epoch+1), 0
+	m.meta.Actor.Epoch, m.meta.Seq = m.meta.Actor.Epoch.Next(m.now, m.draw), 0
 	m.counts = true
 	m.putMeta()
 	m.raise(farm.EventFolderEpoch, sev, farm.Path{}, why, "",

@@ -15,6 +15,7 @@ type Machine struct {
 	db     Catalogue
 	meta   farm.Meta
 	counts bool // the next number of ours was never given before; see epoch.go
+	draw   uint16
 	clock  farm.Clock
 	skip   func(farm.Path) bool // excluded; that of rules
 
@@ -30,6 +31,7 @@ type Machine struct {
 
 	finished []farm.Plan // see Config; until the start
 
+	resumed  bool // it was being seeded in an earlier life already
 	seeding  bool // the index is new and others hold the folder: what is on disk is not trusted
 	seedScan bool // a peer has told all that it knew: scan when that is settled
 	joined   bool // the others held the folder before us
@@ -111,6 +113,7 @@ type Config struct {
 	Folder farm.FolderID
 	Meta   farm.Meta // as the index has it; its Actor says who we are, its Seed whether what is on disk is trusted
 	Anew   bool      // Meta's Actor is new: it has written nothing yet
+	Draw   uint16    // was drawn at random; see farm.Epoch.Next
 	Joined bool      // while it is being seeded: the others held the folder before us
 	Cut    int64     // not 0: power was cut before this moment, nanoseconds since 1970; what was not durable is in doubt
 
@@ -133,7 +136,8 @@ func New(cfg Config, db Catalogue) *Machine {
 		cfg.Sweep = sweepEvery
 	}
 	m := &Machine{
-		folder: cfg.Folder, db: db, meta: cfg.Meta, counts: cfg.Anew, skip: rules.Excluded, joined: cfg.Joined,
+		folder: cfg.Folder, db: db, meta: cfg.Meta, counts: cfg.Anew, draw: cfg.Draw, skip: rules.Excluded, joined: cfg.Joined,
+		resumed: cfg.Meta.Seed.Mode != farm.NotSeeding && cfg.Meta.Known.Len() > 0,
 		seeding: cfg.Meta.Seed.Mode == farm.SeedEmpty || cfg.Meta.Seed.Mode == farm.SeedFull,
 		rules:   rules, before: cfg.Before, paused: cfg.Paused, cut: cfg.Cut,
 		finished: cfg.Finished, finishedMoves: cfg.FinishedMoves, minMoved: cfg.MinMoved,

@@ -9,11 +9,9 @@ import (
 
 // arrivedMove takes in a move that happened elsewhere.
 func (m *Machine) arrivedMove(in ArrivedMove) {
-	v, self := in.Move, m.meta.Actor
+	v := in.Move
 	m.peer(in.From).aheadSince = m.now // it is telling: no need to ask
-	if v.First.Actor == self && v.Last().Seq > m.meta.Seq {
-		m.setBack(in.From)
-	}
+	m.compare(farm.VectorOf(v.Last()), in.From)
 	if m.meta.Known.Covers(v.Last()) {
 		return
 	}

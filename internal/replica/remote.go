@@ -10,9 +10,7 @@ func (m *Machine) arrived(from farm.MemberID, c farm.Change) {
 	e := c.Entry
 	dot := e.Version.Dot
 	m.peer(from).aheadSince = m.now // it is telling: no need to ask
-	if e.Version.Vector.At(m.meta.Actor) > m.meta.Seq {
-		m.setBack(from)
-	}
+	m.compare(e.Version.Vector, from)
 	if m.meta.Known.Covers(dot) || e.Path.IsRoot() || e.Path.Private() {
 		return
 	}
@@ -192,9 +190,7 @@ func (m *Machine) peerState(id farm.MemberID, s farm.FolderState) {
 	}
 	m.haveSource(p.state.Applied, s.Applied)
 	p.state = s
-	if seen := s.Known.At(m.meta.Actor); seen > m.meta.Seq {
-		m.setBack(id)
-	}
+	m.compare(s.Known, id)
 	if m.meta.Known.CoversAll(s.Known) {
 		p.aheadSince = zeroTime
 	} else if p.aheadSince.IsZero() {

@@ -214,6 +214,9 @@ func (n *node) finish(w *writer) {
 	n.must(w.handle.Close())
 	n.f.logf("%s: close %s %s (doomed %v)", n.id, w.path, short(w.content), w.doomed)
 	names := n.namesOf(w.handle.Ino())
+	if v := (value{w.path, w.part}); n.f.oracle.closed[v] && slices.Contains(names, w.path) {
+		n.f.oracle.replaced(n, w.path, w.part) // came here by a rename elsewhere, to which it was no part of anything
+	}
 	if !w.doomed && !slices.Contains(names, w.path) {
 		names = append(names, w.path) // what has taken its place has not seen it
 	}

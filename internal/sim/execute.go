@@ -86,7 +86,7 @@ func (n *node) put(plan farm.Plan) {
 	n.later(20*us, 5*ms, func() {
 		var done farm.Installed
 		if n.placing = (farm.Path{}); plan.Expect.Type == farm.Absent {
-			n.placing = plan.Path
+			n.placing, n.together = plan.Path, install.Together(plan)
 		}
 		n.pinFor(plan)
 		alive := n.guard(func() { done = n.place(plan) })

@@ -2,7 +2,7 @@ package sim
 
 import (
 	"context"
-	"maps"
+	"slices"
 	"time"
 
 	"tandem/internal/farm"
@@ -80,19 +80,25 @@ func (n *node) tookAlong(mv farm.Move) {
 		if o.closed[value{from, v}] && !o.closed[value{to, v}] {
 			n.f.logf("%s: %s went along to %s", n.id, short(v), to)
 			n.wentAlong(map[farm.Path]string{from: v}, mv.From, mv.To)
-			for was := range maps.Clone(o.over) { // what it took the place of was renamed too, and seen under its old name
-				if was.path == from {
-					o.replaced(n, to, was.content)
-				}
-			}
 		}
 	}
-	if w := n.writer; w != nil && w.path.Under(mv.From) {
+	for _, was := range slices.Clone(o.since[n.id]) { // what went away meanwhile was to be renamed, and seen under its old name
+		if was.away && was.at.Equal(n.f.now) && was.path.Under(mv.From) {
+			o.replaced(n, rebase(was.path, mv.From, mv.To), was.content)
+		}
+	}
+	if w := n.writer; w != nil && w.path.Under(mv.From) && n.inodeAt(rebase(w.path, mv.From, mv.To)) == w.handle.Ino() {
 		w.path = rebase(w.path, mv.From, mv.To)
 		for _, part := range []string{"", w.part} {
 			o.partial[value{w.path, part}] = true
 		}
 	}
+}
+
+// inodeAt is the inode of what is at p; 0: nothing is.
+func (n *node) inodeAt(p farm.Path) uint64 {
+	st, _ := n.mem.Lstat(p)
+	return st.Ino
 }
 
 // moveTree renames a directory between two names, makes it if it is missing, or writes in it.

@@ -28,23 +28,24 @@ type node struct {
 	scanner *scan.Scanner
 	machine *replica.Machine
 
-	up      bool
-	cutAt   int64         // when it ended, by its clock
-	unclean bool          // the last stop was a power cut
-	pace    time.Duration // until the next tick, when it was set
-	ticks   int
-	life    int       // counts starts: answers for an earlier life are lost
-	inCall  bool      // a system call of ours is under way: applications may come between
-	pin     farm.Path // what an installation under way must not let go of
-	acted   time.Time // when an application did something the last time
-	started time.Time
-	placing farm.Path // where an installation under way puts something that was not there
-	writer  *writer   // the application that has a file open
-	told    farm.FolderState
-	telling bool
-	links   []farm.MemberID // as told
-	heard   map[farm.MemberID]said
-	passed  map[[2]farm.MemberID]uint64
+	up       bool
+	cutAt    int64         // when it ended, by its clock
+	unclean  bool          // the last stop was a power cut
+	pace     time.Duration // until the next tick, when it was set
+	ticks    int
+	life     int       // counts starts: answers for an earlier life are lost
+	inCall   bool      // a system call of ours is under way: applications may come between
+	pin      farm.Path // what an installation under way must not let go of
+	acted    time.Time // when an application did something the last time
+	started  time.Time
+	together bool      // ... in the way of small files
+	placing  farm.Path // where an installation under way puts something that was not there
+	writer   *writer   // the application that has a file open
+	told     farm.FolderState
+	telling  bool
+	links    []farm.MemberID // as told
+	heard    map[farm.MemberID]said
+	passed   map[[2]farm.MemberID]uint64
 
 	folds    bool            // see Options.Fold
 	absent   bool            // has not joined yet
@@ -74,7 +75,7 @@ func (n *node) start(clean bool) {
 	meta, cut := n.cat.meta, int64(0)
 	anew := meta.Actor.Epoch == 0 || !clean
 	if anew {
-		meta.Actor = farm.Actor{Member: n.id, Epoch: max(farm.Epoch(n.now().UnixMilli()), meta.Actor.Epoch+1)}
+		meta.Actor = farm.Actor{Member: n.id, Epoch: meta.Actor.Epoch.Next(n.now(), n.f.draw())}
 		meta.Seq = 0
 		if n.unclean {
 			cut = n.cutAt
@@ -110,7 +111,7 @@ func (n *node) start(clean bool) {
 	if n.seeding {
 		meta.Seed = n.newSeed()
 	}
-	n.machine = replica.New(replica.Config{Folder: "sim", Meta: meta, Anew: anew, Cut: cut, Finished: n.keeper.Finished(),
+	n.machine = replica.New(replica.Config{Folder: "sim", Meta: meta, Anew: anew, Draw: n.f.draw(), Cut: cut, Finished: n.keeper.Finished(),
 		FinishedMoves: n.keeper.FinishedMoves(), MinMoved: 2, Joined: n.seeding,
 		Rules: n.rules(), Before: n.before(), Paused: n.paused}, n.cat)
 	n.seeding = false
@@ -201,7 +202,7 @@ func (n *node) fault(op vfs.Op) error {
 	}
 	if n.f.opt.Crashes && n.f.chance(0.05) {
 		n.f.logf("%s dies in %s %s", n.id, op.Name, op.Path)
-		if v := n.seen(n.placing); op.Name == "log.write" && v != "" {
+		if v := n.seen(n.placing); v != "" && (op.Name == "log.write" || op.Name == "temp.stat" && n.together) {
 			n.f.oracle.returns[value{n.placing, v}] = true // has got its name and is about to be noted: this one instant is lost
 		}
 		panic(errCrash)

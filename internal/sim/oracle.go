@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zeebo/blake3"
+
 	"tandem/internal/farm"
 )
 
@@ -133,6 +135,18 @@ func (o *oracle) forgets(n *node) {
 	for _, values := range []map[value]bool{o.closed, o.partial} {
 		for v := range values {
 			o.returns[v], o.setBack[v] = true, true
+		}
+	}
+}
+
+// indexBack says that n has an old index and the disk that it had: what lies there now seems to have been put by
+// applications in the place of what the index says, which they had before their eyes.
+func (o *oracle) indexBack(n *node) {
+	for _, values := range []map[value]bool{o.closed, o.partial} {
+		for v := range values {
+			d := n.cat.records[v.path].Disk
+			is := d.Type == farm.File && d.Digest == blake3.Sum256([]byte(v.content)) || d.Type == farm.Symlink && "->"+d.Target == v.content
+			o.excused[v] = o.excused[v] || is && n.seen(v.path) != v.content
 		}
 	}
 }

@@ -268,7 +268,7 @@ func (f *sim) settle() error {
 	var s string
 	for _, n := range f.nodes {
 		st := n.state()
-		s += fmt.Sprintf("\n  %s: waiting %d, trusted %v, known %v, applied %v, durable %v, disk says %v", n.id, n.machine.Waiting(), n.machine.Trusted(), st.Known, st.Applied, st.Durable, n.disk)
+		s += fmt.Sprintf("\n  %s: waiting %d, trusted %v, known %v, applied %v, durable %v, disk says %v, clock off by %v", n.id, n.machine.Waiting(), n.machine.Trusted(), st.Known, st.Applied, st.Durable, n.disk, n.skew)
 	}
 	return fmt.Errorf("I1: not at rest after five minutes:%s", s)
 }

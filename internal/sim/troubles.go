@@ -90,6 +90,8 @@ var troubles = []trouble{
 			a.cat.restore(then)
 			a.seeding = false
 			f.oracle.forgets(a)
+			f.oracle.indexBack(a)
+			f.logf("%s has an old index", a.id)
 		})
 	}},
 	{"a machine is set back", 1, setBacks, func(f *sim, _, _ *node) {

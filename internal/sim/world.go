@@ -66,6 +66,8 @@ func (w *world) between(lo, hi time.Duration) time.Duration {
 	return lo + time.Duration(w.rng.Int64N(int64(hi-lo)+1))
 }
 
+func (w *world) draw() uint16 { return uint16(w.rng.Uint32()) }
+
 func (w *world) chance(percent float64) bool { return w.rng.Float64()*100 < percent }
 
 func pick[T any](w *world, of []T) T { return of[w.rng.IntN(len(of))] }
