@@ -23,13 +23,14 @@ const ours = `
 	farm, index < trial;
 	farm, config < reload, control;
 	farm, config, shell < web, edge;
+	farm, certs < acme;
 
 	# Another server's configuration turned into ours: a function of files.
 	farm, config < iis;
 
 	# Level 3: the composition root.
 	farm, vfs, chunk, wire, reconcile, config, watch, index, identity, shell, certs,
-	scan, install, peer, replica, trial, reload, web, edge, control < member;
+	scan, install, peer, replica, trial, reload, web, edge, control, acme < member;
 
 	# A farm of its own to look at. It uses the program and the control API, as an admin would.
 	farm < gallery;
@@ -40,7 +41,7 @@ const ours = `
 
 	# Tests only: the simulator drives the real engine over virtual disks.
 	farm, vfs, reconcile, scan, install, replica < sim;
-	farm, config, control < test/e2e;
+	farm, config, control < test/e2e, test/acme;
 	farm, config, shell, web, member, iis < test/iis;
 	config, member < docs;
 `
@@ -54,6 +55,7 @@ const theirs = `
 	github.com/rogpeppe/go-internal/diff < member;
 	github.com/bmatcuk/doublestar < config, scan, member;
 	software.sslmate.com/src/go-pkcs12 < certs;
+	github.com/mholt/acmez < acme;
 	github.com/zeebo/blake3 < chunk, config, scan, install, peer, web, sim, member;
 	github.com/PlakarKorp/go-cdc-chunkers < chunk;
 	github.com/klauspost/compress < wire, peer;
@@ -66,7 +68,7 @@ const theirs = `
 	# The web server stays behind these two; edge is a plain http.Handler.
 	github.com/caddyserver, go.uber.org/zap, github.com/quic-go/quic-go < shell, web;
 
-	go.uber.org/goleak, pgregory.net/rapid, github.com/rogpeppe/go-internal/testscript, github.com/zeebo/blake3, golang.org/x/sys < TESTS;
+	github.com/letsencrypt/pebble, github.com/letsencrypt/challtestsrv, go.uber.org/goleak, pgregory.net/rapid, github.com/rogpeppe/go-internal/testscript, github.com/zeebo/blake3, golang.org/x/sys < TESTS;
 `
 
 const tests = "TESTS"

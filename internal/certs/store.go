@@ -107,6 +107,16 @@ func (s *Store) Find(host string) *tls.Certificate {
 	return nil
 }
 
+// Holds tells whether the host has a valid certificate of that origin.
+func (s *Store) Holds(host string, origin Origin) bool {
+	for c := range s.choices(host) {
+		if c.valid && c.file.dir.Origin == origin {
+			return true
+		}
+	}
+	return false
+}
+
 // choice is a file that has a certificate for a host.
 type choice struct {
 	file  *file

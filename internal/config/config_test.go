@@ -22,6 +22,7 @@ func TestDefaults(t *testing.T) {
 		Folders: []Folder{{Name: "shop", Path: "/srv/shop", Defaults: true, Brake: 10, Lines: map[string]int{}, Watch: "auto", Audit: time.Hour, XAttrs: "user", MinFree: 64 << 20, Preserve: 1 << 30, PreserveAge: 30 * 24 * time.Hour, PreserveDeleted: true, CheckTime: 30 * time.Second, ApplyTime: 30 * time.Second}},
 		Edge:    Edge{HTTP: []string{":80"}, HTTPS: []string{":443"}, Policy: "round_robin", MaxPerNode: 512, MaxQueue: 1024, AnswerTime: time.Minute},
 		Events:  Events{Keep: 10000},
+		ACME:    ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory", Challenges: []string{"http-01", "tls-alpn-01"}, DNSWait: 30 * time.Second},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got %+v\nwant %+v", c, want)

@@ -48,6 +48,7 @@ func Summary(a, b *Config) []string {
 	table("edge", reflect.DeepEqual(a.Edge, b.Edge))
 	table("events", a.Events == b.Events)
 	table("certificates", a.Certificates == b.Certificates)
+	table("acme", reflect.DeepEqual(a.ACME, b.ACME))
 	return all
 }
 

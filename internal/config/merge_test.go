@@ -180,7 +180,7 @@ func TestSummaryAndDiff(t *testing.T) {
 	if s := Summary(ca, ca); s != nil {
 		t.Errorf("summary of nothing is %s", s)
 	}
-	if s := Summary(nil, ca); len(s) != 8 {
+	if s := Summary(nil, ca); len(s) != 9 {
 		t.Errorf("summary of all is %s", s)
 	}
 	var text strings.Builder

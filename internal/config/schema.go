@@ -27,6 +27,7 @@ type Config struct {
 	Events   Events
 
 	Certificates Certificates
+	ACME         ACME
 	Sites        []Site // sorted by file
 }
 
@@ -122,6 +123,20 @@ type Certificates struct {
 	Password string `toml:"password" doc:"password of the PFX files in certs/; one that is called HOST.pfx.pass, beside the file, comes first" example:"\"correct horse\""`
 }
 
+// ACME is the table [acme].
+type ACME struct {
+	Agree      bool            `toml:"agree" default:"false" doc:"you agree to the terms of the authority: certificates are ordered for all hosts of sites with HTTPS that have none in certs/; see [certificates](certificates.md#acme)"`
+	Email      string          `toml:"email" doc:"where the authority may reach you" example:"\"admin@example.com\""`
+	Directory  string          `toml:"directory" default:"\"https://acme-v02.api.letsencrypt.org/directory\"" doc:"the authority's ACME directory"`
+	Root       string          `toml:"root" doc:"certificates that sign the authority's own HTTPS, if the system does not know them: PEM, or the path of a file that all members have" example:"\"/etc/ssl/our-ca.pem\""`
+	Challenges []string        `toml:"challenges,orone" default:"[\"http-01\", \"tls-alpn-01\"]" values:"http-01|tls-alpn-01" doc:"how hosts are proven besides dns_hook: on port 80, on port 443"`
+	DNSHook    []string        `toml:"dns_hook,orone" doc:"command that sets DNS records, for dns-01 and with it for wildcards; called with: set NAME VALUE, and: clear NAME VALUE" example:"[\"/etc/tandem/dns-hook\"]"`
+	DNSWait    time.Duration   `toml:"dns_wait" default:"\"30s\"" doc:"how long a record takes until the authority sees it"`
+	Members    []farm.MemberID `toml:"members,orone" doc:"members that may order; without this key all. One does, the next one if it fails" example:"[\"edge1\"]"`
+	KeyID      string          `toml:"key_id" doc:"of an external account, for authorities that want one"`
+	MACKey     string          `toml:"mac_key" doc:"the external account's key, as the authority gives it (base64url)"`
+}
+
 // Events is the table [events].
 type Events struct {
 	Keep int `toml:"keep" default:"10000" min:"100" max:"1000000" doc:"events that each member keeps; the oldest go first"`
@@ -142,6 +157,7 @@ type farmFile struct {
 	Events Events            `toml:"events" doc:"the journal of what happened"`
 
 	Certificates Certificates `toml:"certificates" doc:"the certificate store; see [certificates](certificates.md)"`
+	ACME         ACME         `toml:"acme" doc:"certificates that the farm orders itself; see [certificates](certificates.md#acme)"`
 }
 
 // Member is the member of that name.

@@ -60,6 +60,8 @@ const (
 	EventSiteRefused     EventID = "site.refused"     // one site does not compile here; the others are live
 	EventBindingFailed   EventID = "binding.failed"   // an address can't be listened on now; it is retried
 	EventCertRefused     EventID = "cert.refused"     // a certificate in the store can't be used
+	EventACMEIssued      EventID = "acme.issued"      // a certificate was ordered or renewed
+	EventACMEFailed      EventID = "acme.failed"      // that failed; it is tried again
 	EventCertExpiring    EventID = "cert.expiring"    // a certificate that is served ends soon, or has ended
 
 	EventNodeUp   EventID = "node.up"   // the edge sends visitors to the node

@@ -55,6 +55,9 @@ func (c *certificates) password() string {
 
 // get implements shell.GetCertificate.
 func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if cert := c.m.acme.Certificate(hello); cert != nil {
+		return cert, nil
+	}
 	if site, ok := c.m.web.Secure(hello.ServerName); ok && site.Internal {
 		return c.fallback(hello)
 	}

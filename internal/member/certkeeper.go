@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ func (c *certificates) changed() {
 	case c.altered <- struct{}{}:
 	default:
 	}
+	c.m.acme.Changed()
 }
 
 // watch looks at all certificates after each change and every hour, so that what is wrong with one, or that it ends, is
@@ -64,18 +66,24 @@ func (m *Member) speaks() bool {
 	return m.up(live)[0] == m.self
 }
 
-// up are the members that this one knows to run, itself too, by name.
+// up are the members that run as far as this one knows, itself too, by name: those that it has sessions with, those
+// with which these have, and so on.
 func (m *Member) up(c *config.Config) []farm.MemberID {
-	var ids []farm.MemberID
-	for _, mem := range c.Members {
-		if mem.Name == m.self || m.links.up(mem.Name) {
-			ids = append(ids, mem.Name)
+	links := map[farm.MemberID][]farm.MemberID{m.self: m.links.live()}
+	found := []farm.MemberID{m.self}
+	for i := 0; i < len(found); i++ {
+		next, ok := links[found[i]]
+		if !ok {
+			next = m.links.get(found[i]).state.Links
+		}
+		for _, id := range next {
+			if _, member := c.Member(id); member && !slices.Contains(found, id) {
+				found = append(found, id)
+			}
 		}
 	}
-	if len(ids) == 0 { // removed from the farm
-		ids = append(ids, m.self)
-	}
-	return ids
+	slices.Sort(found)
+	return found
 }
 
 func hostsOf(all []web.SecureHost) []string {
@@ -165,7 +173,7 @@ func (m *Member) ImportCertificate(_ context.Context, req control.ImportRequest)
 	if probe := strings.Replace(req.Name, "*", "any", 1); cert.Leaf.VerifyHostname(probe) != nil {
 		return fail("the certificate is for %s and not for that name", strings.Join(cert.Leaf.DNSNames, ", "))
 	}
-	dir, stage := m.paths.certs(), filepath.Join(m.paths.certs(), farm.PrivateDir)
+	dir, stage := m.paths.certs(), m.paths.certStage()
 	if req.Local {
 		if dir, stage = m.file.Certs, m.file.Certs; dir == "" {
 			return fail("this member has no directory of its own: member.toml has no key \"certificates\"")

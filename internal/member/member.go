@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tandem/internal/acme"
 	"tandem/internal/config"
 	"tandem/internal/control"
 	"tandem/internal/edge"
@@ -71,6 +72,7 @@ type Member struct {
 	web      *web.Sites
 	visitors http.Handler // of requests that other members pass on
 	certs    *certificates
+	acme     *acme.Issuer
 	edge     *edge.Edge
 
 	mu   sync.Mutex
@@ -137,7 +139,10 @@ func build(o RunOptions) (*Member, error) {
 // buildServing makes what visitors meet.
 func (m *Member) buildServing() error {
 	m.certs = newCertificates(m)
-	m.shell = shell.New(shell.Config{Certificate: m.certs.get, HTTP3: true, Log: m.log, Sink: m.sink})
+	m.acme = acme.New(acme.Config{
+		Self: m.self, Dir: m.paths.acme(), Stage: m.paths.certStage(), Farm: acmeFarm{m}, Sink: m.sink, Log: m.log.With("part", "acme"),
+	})
+	m.shell = shell.New(shell.Config{Certificate: m.certs.get, Protocols: []string{acme.ALPN}, HTTP3: true, Log: m.log, Sink: m.sink})
 	parent, err := m.shell.Caddy()
 	if err != nil {
 		return err

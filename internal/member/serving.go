@@ -99,6 +99,11 @@ func (m *Member) applyFronts(c *config.Config, me config.Member) {
 			}
 		}
 	}
+	for i, f := range fronts {
+		if !f.TLS {
+			fronts[i].Handler = m.acme.Answer(f.Handler)
+		}
+	}
 	if err := m.shell.Apply(m.ctx, fronts); err != nil {
 		m.log.Warn("not all addresses can be listened on", "err", err)
 	}

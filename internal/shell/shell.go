@@ -28,7 +28,8 @@ type GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 // Config is what a Shell needs. Certificate may be nil when there are no TLS fronts.
 type Config struct {
 	Certificate GetCertificate
-	HTTP3       bool // also on TLS fronts, on the UDP port of the same number
+	Protocols   []string // that a TLS handshake may agree on besides HTTP's: Certificate sees to them
+	HTTP3       bool     // also on TLS fronts, on the UDP port of the same number
 	Log         *slog.Logger
 	Sink        farm.Sink
 }
@@ -95,7 +96,7 @@ type slot struct {
 func New(cfg Config) *Shell {
 	s := &Shell{cfg: cfg, tls: &tls.Config{
 		MinVersion:     tls.VersionTLS12,
-		NextProtos:     []string{"h2", "http/1.1"},
+		NextProtos:     append([]string{"h2", "http/1.1"}, cfg.Protocols...),
 		GetCertificate: cfg.Certificate,
 	}}
 	s.drainCtx, s.hurry = context.WithCancel(context.Background())
