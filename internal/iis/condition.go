@@ -18,7 +18,7 @@ type condition struct {
 }
 
 // matcherNames are names of matchers that guards have.
-var matcherNames = []string{"hidden", "extensions", "verbs", "sequences", "query_sequences", "long_url", "long_query", "plain_http", "denied", "static"}
+var matcherNames = []string{"hidden", "extensions", "verbs", "sequences", "query_sequences", "long_url", "long_query", "plain_http", "denied", "static", "programs"}
 
 // read translates one condition of a rule.
 func (r *rule) read(n *node, kind string) (condition, error) {
@@ -55,6 +55,10 @@ func (r *rule) read(n *node, kind string) (condition, error) {
 	}
 	if p.not != "" && c.negate {
 		return c, fmt.Errorf("the pattern looks ahead and is negated")
+	}
+	if !strings.Contains(subject, "{") { // always the same
+		c.never = p.matches(subject) == c.negate
+		return c, nil
 	}
 	r.special(&c)
 	return c, nil

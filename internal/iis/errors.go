@@ -126,6 +126,10 @@ func (z *zone) pageAt(path, mode string, n *node, h *handler) (*text, error) {
 		path = local
 	}
 	path = "/" + strings.TrimLeft(strings.TrimPrefix(path, "~"), "/")
+	name, _, _ := strings.Cut(path, "?")
+	if h.files && has(h.unrun(), pathExt(name)) {
+		return nil, fmt.Errorf("the page %s is a program that nothing here runs", path)
+	}
 	t.put("rewrite", "*", literal(path))
 	if strings.EqualFold(mode, "ExecuteURL") {
 		for _, line := range h.dynamic() {
@@ -136,6 +140,10 @@ func (z *zone) pageAt(path, mode string, n *node, h *handler) (*text, error) {
 		t.put("file_server")
 	}
 	return t, nil
+}
+
+func pathExt(name string) string {
+	return name[max(0, strings.LastIndexByte(name, '.')):]
 }
 
 // errorPagesBelow reports error pages of a part of a site: handle_errors is for the whole.

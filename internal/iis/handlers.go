@@ -11,7 +11,7 @@ import (
 func (h *handler) dynamic() []string {
 	var lines []string
 	for _, l := range h.lines {
-		if strings.HasPrefix(l, "file_server") {
+		if strings.HasPrefix(l, "file_server") || strings.HasPrefix(l, "@programs") {
 			break
 		}
 		if !strings.HasPrefix(l, "#") {
@@ -35,6 +35,12 @@ func (z *zone) handler() *handler {
 	php, from := z.handlersOf(h)
 	z.fastCGI()
 	docs, docsOn := z.documents()
+	if !php {
+		if from = z.leadsToPHP(); from != nil {
+			php = true
+			z.im.check(from, "<"+from.label()+">", "PHP is asked for, but no handler for it is in these files: it is taken to be meant")
+		}
+	}
 	if php {
 		h.comment("PHP (%s): say where php-fpm listens", from.at())
 		h.open("php_fastcgi", "unix//run/php/php-fpm.sock")
@@ -46,6 +52,7 @@ func (z *zone) handler() *handler {
 		h.close()
 		z.im.check(from, "<"+from.label()+">", "PHP is passed to php-fpm at unix//run/php/php-fpm.sock: write where it listens")
 	}
+	h.programs(php)
 	browse, _ := z.on("system.webServer/directoryBrowse", "enabled", false)
 	words := []string{"file_server"}
 	if browse {
@@ -61,6 +68,44 @@ func (z *zone) handler() *handler {
 	h.put(append([]string{"index"}, docs...)...)
 	h.close()
 	return h
+}
+
+// programs refuses files that IIS sends to nobody: it has no type for them, only handlers that run them.
+func (h *handler) programs(php bool) {
+	h.php = php
+	names := endings(h.unrun())
+	h.comment("programs that nothing here runs: IIS does not send their source either")
+	h.put(append([]string{"@programs", "path"}, names...)...)
+	h.put("error", "@programs", "404")
+	h.gap()
+}
+
+// unrun are the extensions of programs that nothing runs in the zone.
+func (h *handler) unrun() []string {
+	exts := []string{".asp", ".aspx", ".ashx", ".asmx", ".svc", ".cshtml", ".vbhtml", ".cfm", ".py", ".pl", ".cgi"}
+	if !h.php {
+		exts = append([]string{".php"}, exts...)
+	}
+	return exts
+}
+
+// leadsToPHP finds a rule or default document that needs PHP.
+func (z *zone) leadsToPHP() *node {
+	for _, n := range collect(z.sections("system.webServer/rewrite/rules"), false, "name") {
+		for _, k := range n.kids {
+			url, _, _ := strings.Cut(strings.ToLower(k.peek("url")), "?")
+			if k.name == "action" && strings.EqualFold(k.peek("type"), "Rewrite") && !strings.Contains(url, "://") &&
+				strings.Contains(url, ".php") && !strings.EqualFold(n.peek("enabled"), "false") {
+				return k
+			}
+		}
+	}
+	for _, n := range collect(z.sections("system.webServer/defaultDocument/files"), true, "value") {
+		if strings.HasSuffix(strings.ToLower(n.peek("value")), ".php") {
+			return n
+		}
+	}
+	return nil
 }
 
 // documents are the names of default documents, the first that is there counts.

@@ -127,7 +127,7 @@ func (z *zone) cacheControl(h *handler) *text {
 
 // static are the conditions under which a path is a file that is sent as it is.
 func (h *handler) static() [][]string {
-	if strings.Contains(h.String(), "php_fastcgi") {
+	if h.php {
 		return [][]string{{"file"}, {"not", "path", "*.php"}}
 	}
 	return [][]string{{"file"}}

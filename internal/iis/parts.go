@@ -21,6 +21,7 @@ type parts struct {
 type handler struct {
 	text
 	files bool // it reads the site's directory
+	php   bool // and runs PHP in it
 }
 
 // Fields that zones can have in common, in their order.

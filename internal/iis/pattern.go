@@ -157,7 +157,7 @@ func (p pattern) forPath(dir string, zero bool) string {
 		switch first := strings.TrimLeft(a, "("); {
 		case strings.HasPrefix(first, "^"), strings.HasPrefix(first, "?:^"):
 			alternatives[i] = replaceAnchors(a, "^"+prefix)
-		case strings.HasPrefix(first, ".*"):
+		case strings.HasPrefix(first, "."):
 			alternatives[i] = "^" + prefix + a
 		case dir == "/" && startsPlain(first):
 		default:
@@ -175,7 +175,7 @@ func (p pattern) flagged(prefix, expr string) string {
 }
 
 func leading(expr string) string {
-	if strings.HasPrefix(expr, "^") || strings.HasPrefix(expr, ".*") || strings.HasPrefix(expr, "(.*") {
+	if first := strings.TrimLeft(expr, "("); strings.HasPrefix(first, "^") || strings.HasPrefix(first, ".") {
 		return ""
 	}
 	return ".*?"

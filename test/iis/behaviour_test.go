@@ -14,6 +14,8 @@ func TestRewriteRules(t *testing.T) {
 		"c/inetpub/site/web.config":                "secret",
 		"c/inetpub/site/bin/site.dll":              "secret",
 		"c/inetpub/site/site.mdb":                  "secret",
+		"c/inetpub/site/login.php":                 "<?php $secret",
+		"c/inetpub/site/Page.ASPX":                 "<% secret %>",
 	})
 	const www = "https://www.example.com"
 	n.check([]ask{
@@ -40,6 +42,8 @@ func TestRewriteRules(t *testing.T) {
 		{url: www + "/web.config", status: 404},
 		{url: www + "/BIN/site.dll", status: 404},
 		{url: www + "/site.MDB", status: 404},
+		{url: www + "/login.php", status: 404},
+		{url: www + "/Page.ASPX", status: 404},
 	})
 }
 
