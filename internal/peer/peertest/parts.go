@@ -34,6 +34,33 @@ func (s store) Recipe(_ context.Context, _ farm.MemberID, _ farm.FolderID, p far
 	return bytes.Repeat([]byte(d.Short()+base.Short()), 50_000), nil
 }
 
+// holding is a store that gives the beginning of one content, and the rest when it may.
+type holding struct {
+	store
+	path    farm.Path
+	release chan struct{}
+}
+
+// OpenPart implements peer.Parts.
+func (h holding) OpenPart(ctx context.Context, from farm.MemberID, f farm.FolderID, p farm.Path, d farm.Digest, offset, n int64) (io.ReadCloser, error) {
+	r, err := h.store.OpenPart(ctx, from, f, p, d, offset, n)
+	if err != nil || p != h.path {
+		return r, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(io.LimitReader(r, 1_000_000), waiting(h.release), r), r}, nil
+}
+
+// waiting is a reader of nothing that ends when the channel is closed.
+type waiting chan struct{}
+
+func (w waiting) Read([]byte) (int, error) {
+	<-w
+	return 0, io.EOF
+}
+
 var folder = farm.FolderID("gallery")
 
 // partFiles are contents that compress well, somewhat and not at all.
@@ -144,7 +171,8 @@ func partsByCall(t *testing.T, w World) {
 // wrongParts has parts that end early, that nobody reads to the end, and questions that are none.
 func wrongParts(t *testing.T, w World) {
 	files := partFiles()
-	x, _ := Pair(t, w, peer.Config{Parts: files}, peer.Config{Parts: files})
+	held := holding{files, farm.MustPath("text"), make(chan struct{})}
+	x, _ := Pair(t, w, peer.Config{Parts: files}, peer.Config{Parts: held})
 	ctx, p := context.Background(), farm.MustPath("noise")
 	d := digest(files[p])
 	if r, err := x.OpenPart(ctx, "web2", folder, p, d, 2_900_000, 200_000); err == nil {
@@ -173,14 +201,15 @@ func wrongParts(t *testing.T, w World) {
 		}
 	}
 	stopped, cancel := context.WithCancel(ctx)
-	r, err := x.OpenPart(stopped, "web2", folder, p, d, 0, 3_000_000)
+	r, err := x.OpenPart(stopped, "web2", folder, held.path, digest(files[held.path]), 0, 2_000_000)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cancel()
+	cancel() // what is held back can't have come
 	if _, err := readAll(r); farm.KindOf(err) != farm.Unavailable {
 		t.Errorf("stopped: %v", err)
 	}
+	close(held.release)
 	r, err = x.OpenPart(ctx, "web2", folder, p, d, 0, 1000)
 	if err != nil {
 		t.Fatal(err)
