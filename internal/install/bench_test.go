@@ -50,3 +50,23 @@ func BenchmarkInstall(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkBare is the floor under BenchmarkInstall/create: a file is made with its content and attributes, 200 of them in a
+// directory, and nothing is noted, compared or made durable.
+func BenchmarkBare(b *testing.B) {
+	fs := must(vfs.Open(b.TempDir()))
+	defer fs.Close()
+	check(fs.Prepare("site"))
+	content, mode, when := []byte(strings.Repeat("13 KB of content", 800)), uint32(0o644), int64(1)
+	for i := 0; b.Loop(); i++ {
+		dir := fmt.Sprint("d", i/200)
+		if i%200 == 0 {
+			check(fs.Mkdir(path(dir), 0o755))
+		}
+		f := must(fs.Temp())
+		must(f.Write(content))
+		check(f.SetAttr(vfs.SetAttr{Mode: &mode, MTime: &when}))
+		check(f.Link(path(fmt.Sprint(dir, "/", i))))
+		check(f.Close())
+	}
+}
