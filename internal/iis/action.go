@@ -305,6 +305,11 @@ func (r *rule) put(t *text, block string) {
 		t.comment("does nothing here")
 		return
 	}
+	if r.first != "" {
+		t.comment("first what the conditions refer to")
+		t.put("@"+r.name+"_path", "path_regexp", r.name, r.first)
+		t.put("vars", "@"+r.name+"_path", r.name, "{re."+r.name+".0}")
+	}
 	for _, v := range r.vars {
 		t.put(v...)
 	}

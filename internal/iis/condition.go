@@ -225,8 +225,8 @@ func conjunction(conds []condition, captures string, keep *node) ([][]string, er
 // named gives the captures of a comparison their name.
 func named(words []string, name string) []string {
 	i := slices.Index(words, "vars_regexp")
-	if i < 0 || name == "" {
-		return words
+	if i != 0 || name == "" {
+		return words // a negated one has none
 	}
 	return slices.Insert(slices.Clone(words), i+1, name)
 }

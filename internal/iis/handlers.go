@@ -34,13 +34,14 @@ func (z *zone) handler() *handler {
 	h.files = true
 	php, from := z.handlersOf(h)
 	z.fastCGI()
-	docs, docsOn := z.documents()
 	if !php {
 		if from = z.leadsToPHP(); from != nil {
 			php = true
 			z.im.check(from, "<"+from.label()+">", "PHP is asked for, but no handler for it is in these files: it is taken to be meant")
 		}
 	}
+	h.php = php
+	docs, docsOn := z.documents(h)
 	if php {
 		h.comment("PHP (%s): say where php-fpm listens", from.at())
 		h.open("php_fastcgi", "unix//run/php/php-fpm.sock")
@@ -52,7 +53,7 @@ func (z *zone) handler() *handler {
 		h.close()
 		z.im.check(from, "<"+from.label()+">", "PHP is passed to php-fpm at unix//run/php/php-fpm.sock: write where it listens")
 	}
-	h.programs(php)
+	h.programs()
 	browse, _ := z.on("system.webServer/directoryBrowse", "enabled", false)
 	words := []string{"file_server"}
 	if browse {
@@ -71,8 +72,7 @@ func (z *zone) handler() *handler {
 }
 
 // programs refuses files that IIS sends to nobody: it has no type for them, only handlers that run them.
-func (h *handler) programs(php bool) {
-	h.php = php
+func (h *handler) programs() {
 	names := endings(h.unrun())
 	h.comment("programs that nothing here runs: IIS does not send their source either")
 	h.put(append([]string{"@programs", "path"}, names...)...)
@@ -109,18 +109,24 @@ func (z *zone) leadsToPHP() *node {
 }
 
 // documents are the names of default documents, the first that is there counts.
-func (z *zone) documents() (names []string, on bool) {
+func (z *zone) documents(h *handler) (names []string, on bool) {
 	const name = "system.webServer/defaultDocument"
 	on, _ = z.on(name, "enabled", true)
 	sections := z.sections(name + "/files")
 	for _, n := range collect(sections, true, "value") {
 		if v := strings.TrimSpace(n.value("value")); v != "" && !strings.ContainsAny(v, `\"{}`+"`") {
+			if has(h.unrun(), pathExt(v)) {
+				if !has(ownDocuments(), v) {
+					z.im.dropped(n, "a program that nothing here runs")
+				}
+				continue
+			}
 			names = append(names, strings.TrimPrefix(v, "/"))
 		}
 	}
 	if len(sections) == 0 || inherits(sections) {
 		for _, d := range ownDocuments() {
-			if !has(names, d) {
+			if !has(names, d) && !has(h.unrun(), pathExt(d)) {
 				names = append(names, d)
 			}
 		}

@@ -20,11 +20,13 @@ type rule struct {
 	captures *node // condition that {C:n} refers to
 
 	matchers [][][]string // lines of matchers, one of which suffices
+	first    string       // pattern that has to be matched before, since the conditions refer to its captures
 	never    bool
 	vars     [][]string // directives before the matchers: texts that they compare
 	before   [][]string // directives before the action: headers
 	action   []string   // one directive; for a rewrite "rewrite", URL
 	proxy    *text      // in place of an action: what passes the request on
+	pathExpr string     // of the path, if it has captures
 	ends     bool       // no other rule is looked at, nor anything else
 	remark   string     // instead of all that: why there is nothing
 }
@@ -96,10 +98,32 @@ func (z *zone) rule(n *node, maps *mapSet, names map[string]bool) (*rule, error)
 	if err := r.conditions(kind, url); err != nil {
 		return nil, err
 	}
+	if r.refersToPath() {
+		r.first = r.pathExpr
+	}
 	if err := r.variables(); err != nil {
 		return nil, err
 	}
 	return r, r.act()
+}
+
+// refersToPath tells whether a condition needs the captures of the path. Caddy looks at the conditions of a matcher in
+// no order, so these have to be there before.
+func (r *rule) refersToPath() bool {
+	ref := "{re." + r.name + "."
+	for _, m := range r.x.maps.used {
+		if strings.Contains(m.source, ref) {
+			return true
+		}
+	}
+	for _, lines := range append(r.matchers, r.vars) {
+		for _, line := range lines {
+			if strings.Contains(strings.Join(line, " "), ref) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func firstOf(a, b string) string {
@@ -185,6 +209,7 @@ func (r *rule) path(kind string) ([][]string, error) {
 	if negate {
 		lines = append(lines, []string{"not", "path_regexp", expr})
 	} else {
+		r.pathExpr = expr
 		lines = append(lines, []string{"path_regexp", expr})
 		r.x.match = r.name
 	}

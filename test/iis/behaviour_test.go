@@ -89,11 +89,12 @@ func TestGuards(t *testing.T) {
 
 func TestContent(t *testing.T) {
 	n := serve(t, "content", map[string]string{
-		"c/inetpub/site/index.html":        "home",
-		"c/inetpub/site/app.mjs":           "export {}",
-		"c/inetpub/site/pictures/duck.txt": "a duck",
-		"c/inetpub/site/download/x.txt":    "x",
-		"c/inetpub/site/errors/404.html":   "not here, sorry",
+		"c/inetpub/site/index.html":          "home",
+		"c/inetpub/site/app.mjs":             "export {}",
+		"c/inetpub/site/pictures/duck.txt":   "a duck",
+		"c/inetpub/site/old-asp/Default.asp": "<% secret %>",
+		"c/inetpub/site/download/x.txt":      "x",
+		"c/inetpub/site/errors/404.html":     "not here, sorry",
 	})
 	const at = "http://a.test"
 	n.check([]ask{
@@ -103,6 +104,8 @@ func TestContent(t *testing.T) {
 		{url: at + "/app.mjs", status: 200, has: "Cache-Control: max-age=604800, public"},
 		{url: at + "/download/x.txt", status: 200, has: "Cache-Control: no-cache, public"},
 		{url: at + "/pictures/", status: 200, body: "duck.txt"},
+		{url: at + "/old-asp/", status: 200, body: "Default.asp"}, // a listing
+		{url: at + "/old-asp/Default.asp", status: 404, body: "not here, sorry"},
 		{url: at + "/nothing", status: 404, body: "not here, sorry"},
 		{url: at + "/errors.config", status: 404, body: "not here, sorry"},
 		{url: at + "/old/a/b?c=d", status: 301, location: "https://new.example.com/archive/a/b?c=d"},

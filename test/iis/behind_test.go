@@ -48,6 +48,31 @@ func TestWeblogOnPHP(t *testing.T) {
 	})
 }
 
+// TestPortal: rules of an application below the site, one of which looks for a file that its path names.
+func TestPortal(t *testing.T) {
+	n := serve(t, "portal", map[string]string{
+		"d/cms/public/cache/news/today.html": "from the cache",
+		"d/cms/public/logo.txt":              "the logo",
+		"d/web/portal/about.html":            "about",
+		"d/web/portal/setup.yml":             "secret",
+	})
+	const at = "https://portal.example.com"
+	for range 20 { // matchers are looked at in no order
+		n.check([]ask{{url: at + "/cms/news/today", status: 200, body: "from the cache"}})
+	}
+	n.check([]ask{
+		{url: "http://portal.example.org/a/b?c=d", status: 301, location: at + "/a/b?c=d"},
+		{url: "https://portal.example.org/cms/b?c=d", status: 301, location: at + "/cms/b?c=d"},
+		{url: at + "/cms/logo.txt", status: 200, body: "the logo"},
+		{url: at + "/cms/x/?a=b", status: 301, location: "/cms/x?a=b"},
+		{url: at + "/about.html", status: 200, body: "about"},
+		{url: "http://portal.example.com/about.html?a=b", status: 307, location: at + "/about.html?a=b"},
+		{method: "OPTIONS", url: "http://portal.example.com/setup.yml", status: 403, body: "Access is forbidden."},
+		{url: at + "/favicon.ico", status: 404, body: "The file was not found."},
+		{url: at + "/.git/config", status: 404},
+	})
+}
+
 // TestProxies has one server in the place of all that requests are passed on to.
 func TestProxies(t *testing.T) {
 	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
