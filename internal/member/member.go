@@ -142,7 +142,7 @@ func (m *Member) buildServing() error {
 	m.acme = acme.New(acme.Config{
 		Self: m.self, Dir: m.paths.acme(), Stage: m.paths.certStage(), Farm: acmeFarm{m}, Sink: m.sink, Log: m.log.With("part", "acme"),
 	})
-	m.shell = shell.New(shell.Config{Certificate: m.certs.get, Protocols: []string{acme.ALPN}, HTTP3: true, Log: m.log, Sink: m.sink})
+	m.shell = shell.New(shell.Config{Certificate: m.certs.get, Protocols: []string{acme.ALPN}, Minimum: func(host string) uint16 { return m.web.Minimum(host) }, HTTP3: true, Log: m.log, Sink: m.sink})
 	parent, err := m.shell.Caddy()
 	if err != nil {
 		return err

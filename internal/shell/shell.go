@@ -28,8 +28,9 @@ type GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 // Config is what a Shell needs. Certificate may be nil when there are no TLS fronts.
 type Config struct {
 	Certificate GetCertificate
-	Protocols   []string // that a TLS handshake may agree on besides HTTP's: Certificate sees to them
-	HTTP3       bool     // also on TLS fronts, on the UDP port of the same number
+	Protocols   []string                 // that a TLS handshake may agree on besides HTTP's: Certificate sees to them
+	Minimum     func(host string) uint16 // least version of TLS for a host, where it is more than 1.2; may be nil
+	HTTP3       bool                     // also on TLS fronts, on the UDP port of the same number
 	Log         *slog.Logger
 	Sink        farm.Sink
 }
@@ -99,6 +100,16 @@ func New(cfg Config) *Shell {
 		NextProtos:     append([]string{"h2", "http/1.1"}, cfg.Protocols...),
 		GetCertificate: cfg.Certificate,
 	}}
+	if cfg.Minimum != nil {
+		strict := s.tls.Clone()
+		strict.MinVersion = tls.VersionTLS13
+		s.tls.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			if cfg.Minimum(hello.ServerName) == tls.VersionTLS13 {
+				return strict, nil
+			}
+			return nil, nil
+		}
+	}
 	s.drainCtx, s.hurry = context.WithCancel(context.Background())
 	return s
 }

@@ -61,6 +61,7 @@ func newRig(t *testing.T) *rig {
 	r.Shell = New(Config{
 		HTTP3:       true,
 		Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert, nil },
+		Minimum:     func(host string) uint16 { return map[string]uint16{"strict.test": tls.VersionTLS13}[host] },
 		Log:         slog.New(slog.NewTextHandler(r, nil)),
 		Sink: func(e farm.Event) {
 			r.mu.Lock()
@@ -191,6 +192,31 @@ func TestTLSFrontSpeaksHTTP2And3(t *testing.T) {
 	c.Transport = tr
 	if body, _, _ := c.get(r.url(0)); body != "HTTP/3.0 true" {
 		t.Errorf("over QUIC got %q", body)
+	}
+}
+
+func TestLeastVersionByHost(t *testing.T) {
+	r := newRig(t)
+	if err := r.Apply(t.Context(), []Front{{Name: "a", Address: "127.0.0.1:0", TLS: true, Handler: http.NotFoundHandler()}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		host string
+		most uint16
+		ok   bool
+	}{
+		{"any.test", tls.VersionTLS12, true},
+		{"any.test", tls.VersionTLS11, false},
+		{"strict.test", tls.VersionTLS12, false},
+		{"strict.test", tls.VersionTLS13, true},
+	} {
+		conn, err := tls.Dial("tcp", r.Status()[0].Listening, &tls.Config{ServerName: tt.host, MinVersion: tls.VersionTLS10, MaxVersion: tt.most, InsecureSkipVerify: true})
+		if err == nil {
+			err = conn.Close()
+		}
+		if (err == nil) != tt.ok {
+			t.Errorf("%s with at most %s: %v", tt.host, tls.VersionName(tt.most), err)
+		}
 	}
 }
 

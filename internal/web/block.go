@@ -19,7 +19,7 @@ import (
 type block struct {
 	line     int // in the site file
 	bindings []binding
-	internal bool // tls internal
+	tls      tlsOptions
 	server   *caddyhttp.Server
 	routes   caddyhttp.MiddlewareHandler
 	errors   caddyhttp.MiddlewareHandler // nil: no handle_errors

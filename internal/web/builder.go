@@ -41,6 +41,7 @@ func newBuilder(s *Sites, next *config.Config) *builder {
 		live: map[string]*site{}, faults: config.SiteFaults{},
 		names: map[binding]string{}, schemes: map[string]scheme{},
 	}
+	b.out.table.secure = securePortOf(next)
 	for _, st := range s.table.Load().sites {
 		b.live[st.file] = st
 	}

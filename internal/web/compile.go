@@ -32,7 +32,7 @@ type compiled struct {
 	line     int
 	segments []caddyfile.Segment // for the positions of faults
 	bindings []binding
-	internal bool // tls internal
+	tls      tlsOptions
 	routes   caddyhttp.RouteList
 	errors   caddyhttp.RouteList
 	named    map[string]*caddyhttp.Route
@@ -181,7 +181,7 @@ func globalOptions(file string, b caddyfile.ServerBlock) config.Fault {
 
 // compileBlock adapts one block alone, so that its routes are not mixed with those of others.
 func compileBlock(b caddyfile.ServerBlock, named []caddyfile.ServerBlock) (*compiled, error) {
-	internal, err := checkTLS(b)
+	options, err := readTLS(b)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +193,7 @@ func compileBlock(b caddyfile.ServerBlock, named []caddyfile.ServerBlock) (*comp
 	if err := json.Unmarshal(cfg.AppsRaw["http"], &app); err != nil {
 		return nil, err
 	}
-	c := &compiled{line: b.Keys[0].Line, segments: b.Segments, internal: internal, named: map[string]*caddyhttp.Route{}}
+	c := &compiled{line: b.Keys[0].Line, segments: b.Segments, tls: options, named: map[string]*caddyhttp.Route{}}
 	if cfg.Logging != nil {
 		c.logs = cfg.Logging.Logs
 	}
@@ -208,25 +208,11 @@ func compileBlock(b caddyfile.ServerBlock, named []caddyfile.ServerBlock) (*comp
 			}
 		}
 		c.access = joinLogs(c.access, srv.Logs)
-		if err := c.bind(b.Keys, srv.Listen, internal); err != nil {
+		if err := c.bind(b.Keys, srv.Listen, options.internal); err != nil {
 			return nil, err
 		}
 	}
 	return c, nil
-}
-
-// checkTLS refuses tls directives that ask for what the certificate store does, and tells whether there is one.
-func checkTLS(b caddyfile.ServerBlock) (internal bool, err error) {
-	for _, s := range b.Segments {
-		if s.Directive() != "tls" {
-			continue
-		}
-		if len(s) != 2 || s[1].Text != "internal" {
-			return false, at(s[0], "certificates come from the certificate store, so tls can say nothing but \"tls internal\"")
-		}
-		internal = true
-	}
-	return internal, nil
 }
 
 // at is an error with a position as faultOf understands it.

@@ -17,6 +17,7 @@ type table struct {
 	fronts map[string]*hosts // by address that is listened on
 	narrow map[string]bool   // of these addresses (of all interfaces), single interfaces have sites of their own
 	all    *hosts            // whatever the address: for requests from edges
+	secure string            // port of HTTPS on the edges; empty: none
 }
 
 // target is a block as the answer to one of its bindings.
@@ -160,6 +161,9 @@ func (s *Sites) serve(w http.ResponseWriter, r *http.Request, find func(*table) 
 func (s *Sites) Trusted() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = fromMember(r)
+		if t := s.table.Load(); s.redirect(w, r, t.secure, t.best(r)) {
+			return
+		}
 		s.serve(w, r, func(t *table) *target { return t.best(r) })
 	})
 }
@@ -175,6 +179,12 @@ func (s *Sites) Fronts() []shell.Front {
 			fronts = append(fronts, shell.Front{Name: "sites", Address: address, TLS: h.tls, Handler: s.front(address)})
 		}
 	}
+	wanted := t.redirects()
+	for _, address := range wanted {
+		if every := everywhere(address); address == every || !slices.Contains(wanted, every) {
+			fronts = append(fronts, shell.Front{Name: "redirects", Address: address, Handler: s.front(address)})
+		}
+	}
 	slices.SortFunc(fronts, func(a, b shell.Front) int { return cmp.Compare(a.Address, b.Address) })
 	return fronts
 }
@@ -187,6 +197,9 @@ func (s *Sites) front(address string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fromVisitor(r)
 		host := normalHost(r.Host)
+		if s.redirect(w, r, portHTTPS, s.table.Load().securelyHere(address, host, r)) {
+			return
+		}
 		s.serve(w, r, func(t *table) *target {
 			if t.narrow[address] {
 				if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
