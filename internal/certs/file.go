@@ -62,12 +62,16 @@ func (f *file) load(now time.Time) *tls.Certificate {
 			f.reread(st, err)
 		}
 	}
+	if f.cert == nil && (f.fresh == nil || validity(f.fresh.Leaf, now) != nil) {
+		f.cert = f.recall()
+	}
 	if f.fresh == nil {
 		return f.cert
 	}
 	f.checkTime(now)
 	if f.cert != f.fresh && (f.cert == nil || validity(f.fresh.Leaf, now) == nil || validity(f.cert.Leaf, now) != nil) {
 		f.cert = f.fresh
+		f.keep(f.cert)
 	}
 	return f.cert
 }

@@ -351,3 +351,49 @@ func TestExpiryTellsOnceForEachDay(t *testing.T) {
 		}
 	})
 }
+
+// TestGoodOnesOutliveARestart: a bad file does not take a good one's place by way of a restart, and copies go with the files.
+func TestGoodOnesOutliveARestart(t *testing.T) {
+	r := newStore(t)
+	r.cfg.Keep = filepath.Join(t.TempDir(), "keep")
+	restart := func() { r.Store = NewStore(r.cfg) }
+	restart()
+	r.pem("a.test.pem", "good", "a.test", "b.test")
+	r.pem("c.test.pem", "other", "c.test")
+	r.Survey()
+	r.put("a.test.pem", "torn")
+	restart()
+	for _, host := range []string{"a.test", "b.test"} {
+		if got := r.ask(host); got != "good" {
+			t.Errorf("%s gets %s after a restart", host, got)
+		}
+	}
+	if faults := r.Survey()[0].Faults; len(faults) != 1 || !strings.Contains(faults[0], ". The last good one is served, until ") {
+		t.Errorf("the faults are %q", faults)
+	}
+	copies := func() int {
+		entries, err := os.ReadDir(r.cfg.Keep)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	if n := copies(); n != 2 {
+		t.Errorf("%d copies", n)
+	}
+	if err := os.Remove(filepath.Join(r.dir, "a.test.pem")); err != nil {
+		t.Fatal(err)
+	}
+	restart()
+	r.Survey()
+	if n, got := copies(), r.ask("a.test"); n != 1 || got != "fallback" {
+		t.Errorf("after the file is gone there are %d copies, and a.test gets %s", n, got)
+	}
+	old := r.dir
+	r.cfg.Dirs = []Dir{{Shared, filepath.Join(old, "unmounted")}}
+	restart()
+	r.Survey()
+	if n := copies(); n != 1 {
+		t.Errorf("%d copies after the directory could not be listed", n)
+	}
+}

@@ -35,6 +35,7 @@ type Dir struct {
 // Config is what a Store needs.
 type Config struct {
 	Dirs     []Dir         // one that comes earlier wins
+	Keep     string        // directory for copies of what was good, of this member alone; empty: none are made
 	Password func() string // of PKCS #12 files that have none beside them; nil: none
 	// Fallback gives the certificate for names that the store has none for: the farm's own.
 	Fallback func(*tls.ClientHelloInfo) (*tls.Certificate, error)

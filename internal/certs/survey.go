@@ -46,6 +46,9 @@ func (s *Store) Survey() []Info {
 			all = append(all, f.info(now))
 		}
 	}
+	if s.cfg.Keep != "" {
+		s.sweep()
+	}
 	slices.SortStableFunc(all, func(a, b Info) int {
 		return cmp.Or(cmp.Compare(min(1, len(b.Faults)), min(1, len(a.Faults))), a.NotAfter.Compare(b.NotAfter), cmp.Compare(a.File, b.File))
 	})
@@ -68,6 +71,9 @@ func (f *file) info(now time.Time) Info {
 		if len(leaf.DNSNames) == 0 {
 			i.Faults = append(i.Faults, "the certificate has no host name among its alternative names: browsers take it for none")
 		}
+	}
+	if n := len(i.Faults); n > 0 && f.cert != nil && f.cert != f.fresh {
+		i.Faults[n-1] += ". The last good one is served, until " + f.cert.Leaf.NotAfter.UTC().Format(time.DateOnly)
 	}
 	return i
 }

@@ -39,8 +39,8 @@ func newCertificates(m *Member) *certificates {
 		dirs = append(dirs, certs.Dir{Origin: certs.Local, Path: m.file.Certs})
 	}
 	c.store = certs.NewStore(certs.Config{
-		Dirs:     append(dirs, certs.Dir{Origin: certs.Shared, Path: m.paths.certs()}, certs.Dir{Origin: certs.ACME, Path: m.paths.acme()}),
-		Password: c.password, Fallback: c.fallback, Sink: m.sink, Now: time.Now,
+		Dirs: append(dirs, certs.Dir{Origin: certs.Shared, Path: m.paths.certs()}, certs.Dir{Origin: certs.ACME, Path: m.paths.acme()}),
+		Keep: m.paths.goodCerts(), Password: c.password, Fallback: c.fallback, Sink: m.sink, Now: time.Now,
 	})
 	return c
 }

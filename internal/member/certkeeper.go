@@ -202,7 +202,7 @@ func (m *Member) imported(done control.Imported, name string) control.Imported {
 	if v.Served != nil && v.Served.Path != done.Path {
 		done.Notes = append(done.Notes, fmt.Sprintf("another one is served for %s: %s (%s)", name, v.Served.File, v.Why))
 	} else if v.Trust != "" {
-		done.Notes = append(done.Notes, v.Trust)
+		done.Notes = append(done.Notes, "browsers will not trust it: "+v.Trust)
 	}
 	if _, ok := m.web.Secure(strings.Replace(name, "*", "any", 1)); !ok {
 		done.Notes = append(done.Notes, "no site answers to "+name+" with HTTPS")

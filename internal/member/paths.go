@@ -22,6 +22,7 @@ func (p Paths) memberFile() string { return filepath.Join(p.Config, config.Membe
 func (p Paths) certs() string      { return filepath.Join(p.Config, "certs") }
 func (p Paths) acme() string       { return filepath.Join(p.certs(), "acme") }
 func (p Paths) certStage() string  { return filepath.Join(p.certs(), farm.PrivateDir) }
+func (p Paths) goodCerts() string  { return filepath.Join(p.State, "certs") }
 func (p Paths) ends() string       { return filepath.Join(p.State, "certificates.json") }
 func (p Paths) identity() string   { return filepath.Join(p.State, "identity") }
 func (p Paths) revisions() string  { return filepath.Join(p.State, "farm") }
