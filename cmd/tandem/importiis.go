@@ -137,7 +137,18 @@ func importOptions(file string, f importFlags, files map[string][]byte) (iis.Opt
 		}
 		opts.Extra = append(opts.Extra, iis.Extra{Site: site, Name: name, Data: data})
 	}
-	return opts, nil
+	return opts, beside(file, &opts)
+}
+
+// beside takes a web.config in the directory of the file along, for the case that there is one site only.
+func beside(file string, opts *iis.Options) error {
+	name := filepath.Join(filepath.Dir(file), "web.config")
+	if _, err := os.Stat(name); err != nil || len(opts.Extra) > 0 || strings.EqualFold(filepath.Base(file), "web.config") {
+		return nil
+	}
+	data, err := readLimited(name)
+	opts.Extra = []iis.Extra{{Name: name, Data: data, Found: true}}
+	return err
 }
 
 // addImported puts what was made into the files of a configuration.

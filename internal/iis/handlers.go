@@ -34,10 +34,11 @@ func (z *zone) handler() *handler {
 	h.files = true
 	php, from := z.handlersOf(h)
 	z.fastCGI()
+	why := "PHP is passed to php-fpm at unix//run/php/php-fpm.sock: write where it listens"
 	if !php {
 		if from = z.leadsToPHP(); from != nil {
 			php = true
-			z.im.check(from, "<"+from.label()+">", "PHP is asked for, but no handler for it is in these files: it is taken to be meant")
+			why = "no handler for PHP is in these files, but it leads to PHP, so that is taken to be meant: say at unix//run/php/php-fpm.sock where php-fpm listens"
 		}
 	}
 	h.php = php
@@ -51,7 +52,7 @@ func (z *zone) handler() *handler {
 		}
 		h.put(tries...)
 		h.close()
-		z.im.check(from, "<"+from.label()+">", "PHP is passed to php-fpm at unix//run/php/php-fpm.sock: write where it listens")
+		z.im.check(from, "<"+from.label()+">", why)
 	}
 	h.programs()
 	browse, _ := z.on("system.webServer/directoryBrowse", "enabled", false)

@@ -33,9 +33,10 @@ type Disk interface {
 
 // Extra is a web.config for the root of a site, in place of one on the disk.
 type Extra struct {
-	Site string // name; "": the only one
-	Name string // for messages
-	Data []byte
+	Site  string // name; "": whichever is imported
+	Name  string // for messages
+	Data  []byte
+	Found bool // nobody asked for it: it is taken if there is but one site, and none in its directory
 }
 
 // Mapping says that a directory of the server lies elsewhere in the farm.

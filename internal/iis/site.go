@@ -23,6 +23,7 @@ type vdir struct {
 	app      string // path of its application
 	url      string // path, "/" for the root, else without a slash at its end
 	physical string // on the server's disk, environment variables filled in
+	flat     bool   // web.config files below it do not count
 	root     *vdir  // whose directory the site's paths are looked up in: itself, or one in whose tree it lies anyway
 }
 
@@ -114,6 +115,8 @@ func holds(root *node, name string) bool {
 
 // findDirs reads applications and virtual directories.
 func (im *importer) findDirs(s *site, sites *node) {
+	defaults := sites.child("virtualDirectoryDefaults")
+	subDirs := defaults == nil || defaults.is("allowSubDirConfig", true)
 	for _, app := range s.node.all("application") {
 		at := cleanURL(app.value("path"))
 		app.value("applicationPool") // what a pool does is the application's service's business
@@ -123,6 +126,7 @@ func (im *importer) findDirs(s *site, sites *node) {
 			url := cleanURL(path.Join(at, v.value("path")))
 			v.value("logonMethod")
 			d := &vdir{node: v, app: at, url: url, physical: expandEnv(v.value("physicalPath"))}
+			d.flat = !v.is("allowSubDirConfig", subDirs)
 			s.dirs = append(s.dirs, d)
 			if strings.HasPrefix(d.physical, `\\`) {
 				im.check(v, "<"+v.label()+"> on the share "+d.physical, "every node holds a copy of its own: put the files where the folder lies on the first one")
@@ -148,7 +152,6 @@ func (im *importer) findDirs(s *site, sites *node) {
 	}
 	sites.child("siteDefaults")
 	sites.child("applicationDefaults").skip("applicationPool")
-	sites.child("virtualDirectoryDefaults").skip("allowSubDirConfig")
 }
 
 // skip uses an attribute that says nothing to a site file; n may be nil.
@@ -227,6 +230,9 @@ func (s *site) dirOf(url string) *vdir {
 func (im *importer) diskConfigs(s *site) {
 	given := false
 	for _, x := range im.opts.Extra {
+		if x.Found && (len(im.sites) != 1 || im.hasOwnConfig(s)) {
+			continue
+		}
 		if x.Site == "" || strings.EqualFold(x.Site, s.name) {
 			given = true
 			im.read(s, x.Name, x.Data, "/", nil)
@@ -238,8 +244,8 @@ func (im *importer) diskConfigs(s *site) {
 	for _, d := range slices.Backward(s.dirs) {
 		for _, rel := range im.opts.Disk.WebConfigs(d.physical) {
 			at := cleanURL(path.Join(d.url, rel))
-			if s.dirOf(at) != d || given && at == "/" {
-				continue // another virtual directory's, or not asked for
+			if s.dirOf(at) != d || given && at == "/" || rel != "." && d.flat {
+				continue // another virtual directory's, or not asked for, or not looked at by IIS
 			}
 			dir := joinPhysical(d.physical, "/"+rel)
 			data, name, err := im.opts.Disk.ReadFile(joinPhysical(dir, "/web.config"))
@@ -253,6 +259,11 @@ func (im *importer) diskConfigs(s *site) {
 			})
 		}
 	}
+}
+
+// hasOwnConfig tells whether there is a web.config in the root of the site.
+func (im *importer) hasOwnConfig(s *site) bool {
+	return im.opts.Disk != nil && slices.Contains(im.opts.Disk.WebConfigs(s.dirs[len(s.dirs)-1].physical), ".")
 }
 
 // read adds a web.config to a site; one that can't be understood is a finding.
