@@ -170,14 +170,14 @@ func (m *Machine) rejoin(id farm.MemberID, s farm.FolderState) bool {
 		return false
 	}
 	own := farm.FolderState{Actor: m.meta.Actor, Known: m.meta.Known, Seeding: m.meta.Seed.Mode}
-	again, seeded := rejoinAgain, m.now.Sub(time.Unix(0, m.meta.Seed.Since)).Abs()
+	since, again := time.Unix(0, m.meta.Seed.Since), rejoinAgain
 	if m.evictAfter > 0 {
 		again = min(again, m.evictAfter)
 	}
-	if m.resumed && m.evictAfter > 0 && seeded >= m.evictAfter { // it was evicted before its seeding had come to an end
+	if m.evictAfter > 0 && m.began.Sub(since) >= m.evictAfter { // it was evicted before its seeding had come to an end
 		own.Seeding = farm.NotSeeding
 	}
-	if !lapses(own, s.Forgot) || m.meta.Seed.Since != 0 && seeded < again {
+	if !lapses(own, s.Forgot) || m.meta.Seed.Since != 0 && m.now.Sub(since).Abs() < again {
 		return false
 	}
 	m.raiseEvicted(farm.Warning, m.meta.Actor.Member, "the others have forgotten deletions that this member has not heard of, as "+string(id)+

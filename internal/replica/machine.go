@@ -31,7 +31,6 @@ type Machine struct {
 
 	finished []farm.Plan // see Config; until the start
 
-	resumed  bool // it was being seeded in an earlier life already
 	seeding  bool // the index is new and others hold the folder: what is on disk is not trusted
 	seedScan bool // a peer has told all that it knew: scan when that is settled
 	joined   bool // the others held the folder before us
@@ -137,7 +136,6 @@ func New(cfg Config, db Catalogue) *Machine {
 	}
 	m := &Machine{
 		folder: cfg.Folder, db: db, meta: cfg.Meta, counts: cfg.Anew, draw: cfg.Draw, skip: rules.Excluded, joined: cfg.Joined,
-		resumed: cfg.Meta.Seed.Mode != farm.NotSeeding && cfg.Meta.Known.Len() > 0,
 		seeding: cfg.Meta.Seed.Mode == farm.SeedEmpty || cfg.Meta.Seed.Mode == farm.SeedFull,
 		rules:   rules, before: cfg.Before, paused: cfg.Paused, cut: cfg.Cut,
 		finished: cfg.Finished, finishedMoves: cfg.FinishedMoves, minMoved: cfg.MinMoved,

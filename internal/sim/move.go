@@ -75,6 +75,7 @@ func (n *node) shift(e replica.Shift) {
 // tookAlong says of what applications did in the directory at the last moment that it has another name now.
 func (n *node) tookAlong(mv farm.Move) {
 	o := n.f.oracle
+	acts := slices.Clone(o.since[n.id])
 	for to, v := range n.values(mv.To) {
 		from := rebase(to, mv.To, mv.From)
 		if o.closed[value{from, v}] && !o.closed[value{to, v}] {
@@ -82,7 +83,7 @@ func (n *node) tookAlong(mv farm.Move) {
 			n.wentAlong(map[farm.Path]string{from: v}, mv.From, mv.To)
 		}
 	}
-	for _, was := range slices.Clone(o.since[n.id]) { // what went away meanwhile was to be renamed, and seen under its old name
+	for _, was := range acts { // what went away meanwhile was to be renamed, and seen under its old name
 		if was.away && was.at.Equal(n.f.now) && was.path.Under(mv.From) {
 			o.replaced(n, rebase(was.path, mv.From, mv.To), was.content)
 		}

@@ -42,6 +42,7 @@ type node struct {
 	placing  farm.Path // where an installation under way puts something that was not there
 	writer   *writer   // the application that has a file open
 	told     farm.FolderState
+	toldAt   time.Time
 	telling  bool
 	links    []farm.MemberID // as told
 	heard    map[farm.MemberID]said
@@ -118,8 +119,8 @@ func (n *node) start(clean bool) {
 	n.cat.meta, n.unclean = meta, false
 	n.f.logf("%s starts, epoch %d", n.id, meta.Actor.Epoch)
 	n.missed = false // the scan that follows sees it
-	n.step(n.f.holders())
 	n.step(replica.Start{})
+	n.step(n.f.holders())
 	n.tick(tickEvery)
 }
 
@@ -144,6 +145,9 @@ func (n *node) tick(in time.Duration) {
 	n.f.after(in, func() {
 		n.unlessStalled(func() {
 			if n.up && n.life == life && n.ticks == nr {
+				if n.f.now.Sub(n.toldAt) >= idleTick {
+					n.told = farm.FolderState{} // heartbeats go on when nothing changes
+				}
 				n.step(replica.Tick{})
 				n.honest()
 				n.honours()
@@ -286,7 +290,7 @@ func (n *node) tell() {
 		if !n.up || n.life != life {
 			return
 		}
-		n.told = n.state()
+		n.told, n.toldAt = n.state(), n.f.now
 		says := n.says()
 		for _, o := range n.f.linked(n) {
 			n.f.messages--

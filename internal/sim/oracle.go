@@ -84,7 +84,7 @@ func (o *oracle) replaced(n *node, p farm.Path, content string) {
 	if !n.readOnly || o.author[v] == n {
 		o.over[v] = true
 	}
-	if !n.up && n.unclean {
+	if n.unclean { // also while it recovers
 		o.returns[v] = true // a name that is gone after a power cut: it may have been lost by that
 	}
 	o.acts(n, v, true)

@@ -256,7 +256,11 @@ func (f *sim) settle() error {
 	if f.opt.LongAway {
 		f.longAway()
 	}
-	for limit := f.now.Add(5 * time.Minute); f.now.Before(limit) && f.err == nil; {
+	patience := 5 * time.Minute
+	if f.opt.Evict && f.opt.Clocks {
+		patience = 6 * time.Hour // how soon one begins anew again is counted by the clock, which may have been set back
+	}
+	for limit := f.now.Add(patience); f.now.Before(limit) && f.err == nil; {
 		f.run(f.now.Add(500 * time.Millisecond))
 		if f.atRest() {
 			return nil
@@ -268,9 +272,9 @@ func (f *sim) settle() error {
 	var s string
 	for _, n := range f.nodes {
 		st := n.state()
-		s += fmt.Sprintf("\n  %s: waiting %d, trusted %v, known %v, applied %v, durable %v, disk says %v, clock off by %v", n.id, n.machine.Waiting(), n.machine.Trusted(), st.Known, st.Applied, st.Durable, n.disk, n.skew)
+		s += fmt.Sprintf("\n  %s: waiting %d, trusted %v, known %v, applied %v, durable %v, disk says %v, clock off by %v, forgot %v, seed %+v", n.id, n.machine.Waiting(), n.machine.Trusted(), st.Known, st.Applied, st.Durable, n.disk, n.skew, st.Forgot, n.cat.meta.Seed)
 	}
-	return fmt.Errorf("I1: not at rest after five minutes:%s", s)
+	return fmt.Errorf("I1: not at rest after %v:%s", patience, s)
 }
 
 func (f *sim) atRest() bool {

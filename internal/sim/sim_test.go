@@ -36,6 +36,7 @@ const (
 //	1659            a change of mode during an installation was taken for what the file system makes of it
 //	1846            a file that was deleted between an installation that kill -9 cut short and the start came back
 //	1970            two members preserved what lost against an earlier life of its author
+//	2705            the oracle did not know that a name may be lost by a power cut that a member is just recovering from
 //	2800            what an installation had made, and an application removed while the member was dead, came back
 //	3160            a content that nobody had any more kept all waiting for ever
 //	3762            the oracle did not know that what was there before half of a file was written comes back after a power cut
@@ -44,7 +45,7 @@ const (
 //	8878            the deletion of a directory was forgotten while children waited for the directory
 //	9502            a power cut during the recovery from a power cut
 //	26435           the oracle did not know that what was there half-written came back by a rename
-var once = []uint64{26, 202, 233, 341, 349, 420, 872, 1016, 1452, 1627, 1659, 1735, 1846, 1970, 2800, 3160, 3762, 3992, 4049, 8878, 9502, 26435}
+var once = []uint64{26, 202, 233, 341, 349, 420, 872, 1016, 1452, 1627, 1659, 1735, 1846, 1970, 2705, 2800, 3160, 3762, 3992, 4049, 8878, 9502, 26435}
 
 // onceWide are seeds of Wide that found a fault:
 //
@@ -57,7 +58,21 @@ var once = []uint64{26, 202, 233, 341, 349, 420, 872, 1016, 1452, 1627, 1659, 17
 //	5346            what an installation had made, and an application removed while the member was dead, came back
 //	10087           the oracle did not know how long a member may not see what is being done
 //	985             an intent explained that an application moved a whole directory away
-var onceWide = []uint64{62, 316, 344, 397, 686, 846, 985, 4939, 4951, 5346, 10087}
+//	171             the oracle did not know that a small file has its name a moment before that is noted
+//	8937            the oracle did not know that what an application removes while its directory is renamed goes along
+//	6725, 6953      the simulator told the machine of the holders ahead of its start, and heard that all it knows is durable
+//	9795            the simulator's heartbeats ended when nothing changed
+var onceWide = []uint64{62, 171, 316, 344, 397, 686, 846, 985, 4939, 4951, 5346, 6725, 6953, 8937, 9795, 10087}
+
+// onceBack are seeds of Back that found a fault:
+//
+//	529, 655        the simulator restored an index of a time that a machine which was set back had left
+//	1086, 3932      the oracle did not know that nobody can tell what a member preserved in an earlier life
+//	10579, 10909    a member that was evicted while it was being seeded went on
+//	11562           the oracle did not know what an old index makes of the disk
+//	11664           an epoch was given twice, under a clock that had been set back
+//	22866, 23821    the oracle did not know that others rename a half-written file
+var onceBack = []uint64{529, 655, 1086, 3932, 10579, 10909, 11562, 11664, 22866, 23821}
 
 // onceSteered are seeds of Steered that found a fault:
 //
@@ -146,6 +161,9 @@ func TestOnceFailed(t *testing.T) {
 	}
 	for _, seed := range onceWide {
 		play(t, Wide(seed), "wide")
+	}
+	for _, seed := range onceBack {
+		play(t, Back(seed), "back")
 	}
 	for _, seed := range onceSteered {
 		play(t, Steered(seed), "steer")

@@ -60,7 +60,7 @@ var troubles = []trouble{
 	}},
 	{"a clock is ten years ahead", 1, clocks, func(f *sim, a, _ *node) {
 		if f.chance(20) {
-			a.skew = 10 * 365 * 24 * time.Hour
+			a.skew = max(a.skew, 10*365*24*time.Hour)
 		}
 	}},
 	{"a watcher is deaf", 1, func(o Options) bool { return o.Deaf }, func(f *sim, a, _ *node) {
