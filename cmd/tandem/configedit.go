@@ -109,7 +109,7 @@ func (s *session) run(e control.ConfigEdit) error {
 		applied, err := s.submit(e)
 		if err == nil && applied.Check.OK {
 			s.done = true
-			return s.applied(e, applied)
+			return s.applied(s.cmd.Context(), e, applied)
 		}
 		if err == nil {
 			printFaults(s.ui, applied.Check.Faults)

@@ -133,7 +133,7 @@ func (a *app) importConfig(cmd *cobra.Command, e control.ConfigEdit, yes bool) e
 		return err
 	}
 	if e.DryRun || !would.Check.OK {
-		return a.applied(dry, would)
+		return a.applied(cmd.Context(), dry, would)
 	}
 	if !yes {
 		if a.json {
@@ -149,7 +149,7 @@ func (a *app) importConfig(cmd *cobra.Command, e control.ConfigEdit, yes bool) e
 	if err != nil {
 		return err
 	}
-	return a.applied(e, done)
+	return a.applied(cmd.Context(), e, done)
 }
 
 func readBundle(name string, stdin io.Reader) (config.Bundle, error) {

@@ -43,7 +43,9 @@ func printLog(u *ui, log []control.ConfigRevision, now time.Time) {
 	t := table{head: []string{"REVISION", "AGE", "AUTHOR", "RUNS ON", "FILES", "MESSAGE"}}
 	for _, r := range log {
 		name := cell{text: short(r.Revision)}
-		if r.Head {
+		if r.Trial != nil && r.Trial.Outcome == control.TrialRunning {
+			name = cell{short(r.Revision) + " tried", warn}
+		} else if r.Head {
 			name = cell{short(r.Revision) + " head", loud}
 		}
 		t.add(name, text(span(now.Sub(r.Time))), text(r.Author), text(joined(r.Runs)), text(fileList(r.Changes)), text(r.Message))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -143,6 +144,10 @@ func (a *app) configStatusCommand() *cobra.Command {
 
 // printEdits says what waits in the configuration directory here.
 func printEdits(u *ui, indent string, st control.ConfigStatus) {
+	if t := st.Trial; t != nil {
+		u.line("%s%s", indent, u.paint(warn, fmt.Sprintf("revision %s is tried on %s for %v; edits wait until that is decided (end it with: tandem config rollback)",
+			short(t.Revision), t.Canary, time.Duration(t.ForMS)*time.Millisecond)))
+	}
 	if len(st.Edits) > 0 {
 		u.line("%s%s", indent, u.paint(warn, "edited here and not applied: "+fileList(st.Edits)+" (see it with: tandem config diff; make it live with: tandem config apply)"))
 	}

@@ -23,6 +23,7 @@ type Revision struct {
 	Author  farm.MemberID // where it was typed; of a merge, that of its later parent
 	Time    farm.HLC      // when; of a merge, that of its later parent
 	Message string        // one line
+	Stage   Stage         // of one that is tried first
 	Files   map[string][]byte
 }
 
@@ -38,12 +39,21 @@ const (
 // formatLine begins every revision. A change of the format changes the number.
 const formatLine = "tandem revision 1"
 
+// stagedLine begins a revision that is tried on one member first: members that don't know of trials must not run it, and
+// do not. They run what comes of it, which is a revision like any other.
+const stagedLine = "tandem revision 2"
+
 // headerTime is the wall-clock part of a revision's time.
 const headerTime = "2006-01-02T15:04:05.000Z"
 
 // NewRevision returns the revision with its digest. The files are its own from now on.
 func NewRevision(parents []farm.Digest, author farm.MemberID, at farm.HLC, message string, files map[string][]byte) (Revision, error) {
-	r := Revision{Author: author, Time: at, Message: message, Files: files}
+	return NewStaged(parents, author, at, message, files, Stage{})
+}
+
+// NewStaged is NewRevision of one that is tried first.
+func NewStaged(parents []farm.Digest, author farm.MemberID, at farm.HLC, message string, files map[string][]byte, stage Stage) (Revision, error) {
+	r := Revision{Author: author, Time: at, Message: message, Files: files, Stage: stage}
 	r.Parents = slices.Clone(parents)
 	slices.SortFunc(r.Parents, compareDigests)
 	r.Parents = slices.Compact(r.Parents)
@@ -62,6 +72,9 @@ func (r Revision) check() error {
 	}
 	if len(r.Parents) > maxParents {
 		return fmt.Errorf("it has %d parents; the limit is %d", len(r.Parents), maxParents)
+	}
+	if err := r.Stage.check(len(r.Parents)); err != nil {
+		return err
 	}
 	if r.Message != CleanMessage(r.Message) {
 		return fmt.Errorf("message %q is not one clean line of at most %d bytes", r.Message, maxMessageBytes)
@@ -119,13 +132,17 @@ func later(a, b Revision) int {
 // Encode is the revision as one text: a txtar archive with a header as its comment.
 func (r Revision) Encode() []byte {
 	var h bytes.Buffer
-	fmt.Fprintln(&h, formatLine)
+	first, stage := formatLine, ""
+	if !r.Stage.IsZero() {
+		first, stage = stagedLine, r.Stage.line()
+	}
+	fmt.Fprintln(&h, first)
 	for _, p := range r.Parents {
 		fmt.Fprintf(&h, "parent %s\n", p)
 	}
 	fmt.Fprintf(&h, "author %s\n", r.Author)
 	fmt.Fprintf(&h, "time %s %d\n", r.Time.Wall().UTC().Format(headerTime), uint16(r.Time))
-	fmt.Fprintf(&h, "message %s\n", r.Message)
+	fmt.Fprintf(&h, "message %s\n%s", r.Message, stage)
 	a := txtar.Archive{Comment: h.Bytes()}
 	for _, name := range slices.Sorted(maps.Keys(r.Files)) {
 		a.Files = append(a.Files, txtar.File{Name: name, Data: escape(r.Files[name])})
@@ -141,9 +158,9 @@ func DecodeRevision(b []byte) (Revision, error) {
 	}
 	a := txtar.Parse(b)
 	first, header, _ := strings.Cut(string(a.Comment), "\n")
-	if first != formatLine {
+	if first != formatLine && first != stagedLine {
 		if strings.HasPrefix(first, "tandem revision ") {
-			return Revision{}, &farm.Error{Op: "read revision", Kind: farm.Unsupported, Err: fmt.Errorf("its format is %q, this program knows %q", first, formatLine), Next: "update this member"}
+			return Revision{}, &farm.Error{Op: "read revision", Kind: farm.Unsupported, Err: fmt.Errorf("its format is %q, this program knows up to %q", first, stagedLine), Next: "update this member"}
 		}
 		return corrupt(fmt.Errorf("it does not begin with %q", formatLine))
 	}
@@ -186,6 +203,12 @@ func decodeHeader(header string) (Revision, error) {
 				return r, err
 			}
 			r.Time = at
+		case "stage":
+			stage, err := decodeStage(value)
+			if err != nil {
+				return r, err
+			}
+			r.Stage = stage
 		case "message":
 			r.Message = value
 		default:

@@ -75,7 +75,7 @@ func TestRevisionFormat(t *testing.T) {
 		t.Errorf("header is %+v", r)
 	}
 	for from, to := range map[string]string{
-		"revision 1":   "revision 2",
+		"revision 1":   "revision 3",
 		"author web1":  "author WEB1",
 		"44.123Z 5":    "44.123Z 05",
 		"message add":  "message  add",
@@ -87,7 +87,7 @@ func TestRevisionFormat(t *testing.T) {
 		if err == nil {
 			t.Errorf("%q instead of %q was taken", to, from)
 		}
-		if want := farm.KindOf(err); (to == "revision 2") != (want == farm.Unsupported) {
+		if want := farm.KindOf(err); (to == "revision 3") != (want == farm.Unsupported) {
 			t.Errorf("%q: kind %v", to, want)
 		}
 	}

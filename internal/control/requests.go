@@ -16,6 +16,7 @@ type ConfigStatus struct {
 	Message  string        `json:"message,omitempty"`
 	Faults   config.Faults `json:"faults"` // of what stands in the configuration directory, when it was refused
 
+	Trial   *ConfigTrial        `json:"trial,omitempty"` // that is going on
 	Edits   []config.FileChange `json:"edits,omitempty"` // in the configuration directory, that wait for an apply
 	Members []ConfigVerdict     `json:"members"`         // every member, this one too
 }
@@ -50,10 +51,11 @@ type ConfigRequest struct {
 // changed anywhere.
 type ConfigApplied struct {
 	Check   ConfigCheck       `json:"check"`
-	Changed bool              `json:"changed"`        // false: it was live already, or nothing was to be done
-	Members []ConfigVerdict   `json:"members"`        // after waiting, for a bounded time, until all linked members had a verdict
-	Diff    []config.FileDiff `json:"diff,omitempty"` // of a dry run: what would change
-	Kept    []farm.MemberID   `json:"kept,omitempty"` // members that stay as they are, whatever the files say
+	Changed bool              `json:"changed"`         // false: it was live already, or nothing was to be done
+	Members []ConfigVerdict   `json:"members"`         // after waiting, for a bounded time, until all linked members had a verdict
+	Trial   *ConfigTrial      `json:"trial,omitempty"` // that was begun, or ended by a rollback
+	Diff    []config.FileDiff `json:"diff,omitempty"`  // of a dry run: what would change
+	Kept    []farm.MemberID   `json:"kept,omitempty"`  // members that stay as they are, whatever the files say
 }
 
 // InviteRequest is the body of POST /v1/invites.

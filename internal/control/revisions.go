@@ -24,14 +24,17 @@ const (
 
 // ConfigEdit is a change of the farm's configuration (POST /v1/config/apply, /v1/config/rollback).
 type ConfigEdit struct {
-	Files       Files    `json:"files,omitempty"`        // nil: what stands in the member's configuration directory now
-	Patch       bool     `json:"patch,omitempty"`        // the files are put among the head's, not in place of all of them
-	To          string   `json:"to,omitempty"`           // rollback: the revision; empty: the latest that says something else
-	KeepMembers bool     `json:"keep_members,omitempty"` // the farm's members stay as they are
-	History     [][]byte `json:"history,omitempty"`      // encoded revisions, the last of them that of the files, to be kept too
-	Message     string   `json:"message,omitempty"`      // why; kept with the revision
-	IfRevision  string   `json:"if_revision,omitempty"`  // only if that is the head
-	DryRun      bool     `json:"dry_run,omitempty"`      // check and compare, and change nothing
+	Files       Files         `json:"files,omitempty"`        // nil: what stands in the member's configuration directory now
+	Patch       bool          `json:"patch,omitempty"`        // the files are put among the head's, not in place of all of them
+	To          string        `json:"to,omitempty"`           // rollback: the revision; empty: the latest that says something else
+	KeepMembers bool          `json:"keep_members,omitempty"` // the farm's members stay as they are
+	History     [][]byte      `json:"history,omitempty"`      // encoded revisions, the last of them that of the files, to be kept too
+	Message     string        `json:"message,omitempty"`      // why; kept with the revision
+	IfRevision  string        `json:"if_revision,omitempty"`  // only if that is the head
+	Canary      farm.MemberID `json:"canary,omitempty"`       // it is tried there first
+	ForMS       int64         `json:"for_ms,omitempty"`       // for so long, milliseconds
+
+	DryRun bool `json:"dry_run,omitempty"` // check and compare, and change nothing
 }
 
 // ConfigRevision is one state of the farm's configuration (GET /v1/config/log, /v1/config/revisions/{rev}).
@@ -43,9 +46,26 @@ type ConfigRevision struct {
 	Message  string              `json:"message"`
 	Changes  []config.FileChange `json:"changes"`         // against its later parent
 	Head     bool                `json:"head,omitempty"`  // it should be live
+	Trial    *ConfigTrial        `json:"trial,omitempty"` // of one that was tried on a member first
 	Runs     []farm.MemberID     `json:"runs"`            // who runs it, as last heard
 	Files    Files               `json:"files,omitempty"` // not in the log
 }
+
+// ConfigTrial says that a revision is, or was, tried on one member first.
+type ConfigTrial struct {
+	Revision string        `json:"revision"`
+	Canary   farm.MemberID `json:"canary"`
+	ForMS    int64         `json:"for_ms"`
+	Outcome  string        `json:"outcome"`       // TrialRunning, TrialPassed or TrialBack
+	Why      string        `json:"why,omitempty"` // of the outcome
+}
+
+// Outcomes of a trial.
+const (
+	TrialRunning = "running"
+	TrialPassed  = "passed"
+	TrialBack    = "taken back"
+)
 
 // ConfigExport is what an export holds (GET /v1/config/export).
 type ConfigExport struct {

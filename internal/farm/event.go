@@ -56,6 +56,7 @@ const (
 	EventConfigRefused   EventID = "config.refused"   // what was typed does not check; the old revision goes on
 	EventConfigMerged    EventID = "config.merged"    // concurrent edits became one revision
 	EventConfigConflict  EventID = "config.conflict"  // the same file was edited on two members; the later wins
+	EventConfigCanary    EventID = "config.canary"    // a revision is tried on one member; passed, or was taken back
 	EventRevisionCorrupt EventID = "revision.corrupt" // a file in the folder .farm holds no revision
 	EventSiteRefused     EventID = "site.refused"     // one site does not compile here; the others are live
 	EventBindingFailed   EventID = "binding.failed"   // an address can't be listened on now; it is retried

@@ -93,7 +93,7 @@ func (m *Member) verdicts(wanted farm.Digest) []control.ConfigVerdict {
 		if mem.Name != m.self {
 			v = m.links.get(mem.Name).state.Verdict
 		}
-		cv := control.ConfigVerdict{Member: mem.Name, Live: v.Revision == wanted, Faults: v.Faults, Sites: v.Sites}
+		cv := control.ConfigVerdict{Member: mem.Name, Live: v.Revision == m.wantedOf(mem.Name, wanted), Faults: v.Faults, Sites: v.Sites}
 		if !v.Revision.IsZero() {
 			cv.Revision = v.Revision.String()
 		}

@@ -130,7 +130,7 @@ func build(o RunOptions) (*Member, error) {
 	}
 	m.reload = reload.New(reload.Config{
 		Self: m.self, ConfigDir: m.paths.Config, RevisionDir: m.paths.revisions(), StateDir: m.paths.live(),
-		Parts: []reload.Part{servingPart{m}}, Found: found, Sink: m.sink, Log: m.log,
+		Parts: []reload.Part{servingPart{m}}, Found: found, Sink: m.sink, Log: m.log, Watch: watcher{m},
 		Published: func(v farm.Verdict) { m.own.change(func(s *farm.MemberState) { s.Verdict = v }) },
 	})
 	return m, nil

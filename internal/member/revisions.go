@@ -19,6 +19,9 @@ func (m *Member) ApplyConfig(ctx context.Context, e control.ConfigEdit) (control
 		return control.ConfigApplied{}, err
 	}
 	edit := reload.Edit{Message: e.Message, Adopt: adopt, Dry: e.DryRun}
+	if edit.Stage, err = m.stage(e); err != nil {
+		return control.ConfigApplied{}, err
+	}
 	var kept []farm.MemberID
 	if e.Files != nil {
 		edit.Change = func(head map[string][]byte) (map[string][]byte, error) {
@@ -41,6 +44,15 @@ func (m *Member) ApplyConfig(ctx context.Context, e control.ConfigEdit) (control
 
 // RollbackConfig implements control.Configurer.
 func (m *Member) RollbackConfig(ctx context.Context, e control.ConfigEdit) (control.ConfigApplied, error) {
+	stage, err := m.stage(e)
+	if err != nil {
+		return control.ConfigApplied{}, err
+	}
+	if e.To == "" && e.Canary == "" && !e.DryRun {
+		if done, was, err := m.endTrial(ctx); was {
+			return done, err
+		}
+	}
 	to, err := m.rollbackTo(e.To)
 	if err != nil {
 		return control.ConfigApplied{}, err
@@ -49,7 +61,7 @@ func (m *Member) RollbackConfig(ctx context.Context, e control.ConfigEdit) (cont
 		e.Message = "back to " + to.Digest.Short() + ": " + to.Message
 	}
 	var kept []farm.MemberID
-	applied, err := m.makeConfig(ctx, e, reload.Edit{Message: e.Message, Dry: e.DryRun,
+	applied, err := m.makeConfig(ctx, e, reload.Edit{Message: e.Message, Dry: e.DryRun, Stage: stage,
 		Change: func(head map[string][]byte) (files map[string][]byte, err error) {
 			files, kept, err = keepMembers(to.Files, head)
 			return files, err
@@ -120,6 +132,10 @@ func (m *Member) makeConfig(ctx context.Context, e control.ConfigEdit, edit relo
 		return applied, nil
 	}
 	applied.Changed = rev.Digest != before.Digest
+	if !rev.Stage.IsZero() {
+		applied.Trial = m.trialOf(rev)
+		return applied, nil
+	}
 	m.awaitVerdicts(ctx, rev.Digest)
 	applied.Members = m.verdicts(rev.Digest)
 	return applied, nil
@@ -204,6 +220,7 @@ func (m *Member) describe(r config.Revision, files func(farm.Digest) map[string]
 		Revision: r.Digest.String(), Parents: []string{}, Author: r.Author, Time: r.Time.Wall(), Message: r.Message,
 		Changes: []config.FileChange{}, Runs: []farm.MemberID{}, Head: r.Digest == m.reload.Head().Digest,
 	}
+	cr.Trial = m.trialOf(r)
 	var was map[string][]byte
 	var latest farm.HLC
 	for _, p := range r.Parents {

@@ -191,7 +191,7 @@ func (m *Member) configStatus() control.ConfigStatus {
 	cs := control.ConfigStatus{
 		Revision: v.Revision.String(), Wanted: v.Wanted.String(), Author: head.Author, Time: &when, Message: head.Message,
 		Faults: m.reload.Refused(), Members: m.verdicts(v.Wanted),
-		Edits: m.reload.Edits(),
+		Edits: m.reload.Edits(), Trial: m.trialOf(m.reload.Trial()),
 	}
 	return cs
 }

@@ -25,14 +25,16 @@ func (r *Reloader) refresh() {
 		r.clock.Observe(rev.Time)
 		if r.booted {
 			r.reportMerge(rev)
+			r.reportTrial(rev)
 		}
 	}
 }
 
-// advance brings the head to life: the only revision that nobody descends from, or the merge of all.
+// advance brings the head to life: the only revision that nobody descends from, or the merge of all; on a canary, what
+// it has to try.
 func (r *Reloader) advance(ctx context.Context) {
 	defer r.tidy()
-	head, err := r.mergeHeads()
+	head, err := r.plan()
 	if err != nil {
 		r.cfg.Log.Error("revisions can't be merged", "err", err)
 		return
@@ -56,7 +58,7 @@ func (r *Reloader) advance(ctx context.Context) {
 // members that have the same revisions merge the same, in the same order, and write files that are the same.
 func (r *Reloader) mergeHeads() (config.Revision, error) {
 	for {
-		all := r.store.all()
+		all, _ := config.Trials(r.store.all())
 		heads := config.Heads(all)
 		switch len(heads) {
 		case 0:
@@ -110,7 +112,7 @@ func (r *Reloader) reportMerge(rev config.Revision) {
 		if c.Table != "" {
 			subject += " [" + c.Table + "]"
 		}
-		r.event(farm.EventConfigConflict, farm.Warning, subject, "the other edit is in revision "+c.Loser.Digest.String(), map[string]string{
+		r.event(farm.EventConfigConflict, farm.Warning, subject, "see the other edit with: tandem config show "+c.Loser.Digest.Short()+" "+c.File, map[string]string{
 			"revision": rev.Digest.String(), "winner": c.Winner.Digest.String(), "loser": c.Loser.Digest.String(),
 			"winner_author": string(c.Winner.Author), "loser_author": string(c.Loser.Author),
 		}, "%s and %s both changed %s: that of %s wins", c.Winner.Author, c.Loser.Author, subject, c.Winner.Author)

@@ -2,6 +2,7 @@ package reload
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -45,6 +46,7 @@ type Edit struct {
 	Head    farm.Digest       // that the head must be, or the edit is refused with a Conflict; zero: any
 	Adopt   []config.Revision // of elsewhere, to be kept in the history; the last of them is a parent, too
 	Dry     bool              // only check it
+	Stage   config.Stage      // on whom it is tried first
 
 	// Change makes the new files of the head's. Nil: the text in the configuration directory is taken, without waiting for
 	// it to be quiet; its parent is the revision that was there when it was typed, as with every edit there.
@@ -62,6 +64,9 @@ func (r *Reloader) Make(ctx context.Context, e Edit) (config.Revision, error) {
 		return config.Revision{}, farm.Errorf("change configuration", "", farm.Unavailable, "no revision of the farm's configuration has arrived yet")
 	}
 	if err := e.fits(head); err != nil {
+		return config.Revision{}, err
+	}
+	if err := r.busy(); err != nil && !e.Dry {
 		return config.Revision{}, err
 	}
 	var rev config.Revision
@@ -106,6 +111,12 @@ func (r *Reloader) makeOfHead(ctx context.Context, e Edit, head config.Revision)
 		parents = append(parents, head.Digest)
 	}
 	rev, p, err := r.verify(ctx, nil, files, head.Files, parents, e.Message)
+	if err == nil && !e.Stage.IsZero() {
+		rev, err = config.NewStaged(parents, rev.Author, rev.Time, rev.Message, rev.Files, e.Stage)
+		if err != nil {
+			p.discard()
+		}
+	}
 	if err != nil {
 		return config.Revision{}, err
 	}
@@ -150,12 +161,33 @@ func (r *Reloader) makeOfText(ctx context.Context, e Edit) (config.Revision, err
 		}
 		return rev, err
 	}
+	if !e.Stage.IsZero() {
+		return r.tryText(ctx, e, is)
+	}
 	r.settle = settling{}
 	if len(is.faults) == 0 && r.isOurs(is.files) {
 		r.take(ctx, is)
 		return r.state.Load().head, nil
 	}
 	return r.commitText(ctx, is, e.Message)
+}
+
+// tryText tries what stands in the configuration directory on a canary. Only where texts wait there anyway: otherwise the
+// text would go live at once, before the trial or after it failed.
+func (r *Reloader) tryText(ctx context.Context, e Edit, is snapshot) (config.Revision, error) {
+	s := r.state.Load()
+	if s.config == nil || s.config.Farm.AutoCommit {
+		return config.Revision{}, &farm.Error{Op: "change configuration", Kind: farm.Invalid, Next: "name a directory or files, or set auto_commit = false in farm.toml",
+			Err: errors.New("what is saved in the configuration directory goes live by itself and can't be tried first")}
+	}
+	if err := is.faults.Err(); err != nil {
+		return config.Revision{}, err
+	}
+	if r.written.Digest != s.head.Digest {
+		return config.Revision{}, farm.Errorf("change configuration", "", farm.Conflict, "the configuration directory is not as in the head yet")
+	}
+	e.Change = func(map[string][]byte) (map[string][]byte, error) { return is.files, nil }
+	return r.makeOfHead(ctx, e, s.head)
 }
 
 // Text is what stands in the configuration directory now.

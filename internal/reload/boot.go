@@ -49,6 +49,7 @@ func (r *Reloader) Boot(ctx context.Context) error {
 	if len(r.store.all()) == 0 {
 		return r.begin(ctx, is)
 	}
+	r.endInterrupted(live)
 	r.advance(ctx)
 	if r.state.Load().live.Digest.IsZero() {
 		r.fallBack(ctx, live)
@@ -58,6 +59,19 @@ func (r *Reloader) Boot(ctx context.Context) error {
 		return &farm.Error{Op: "boot configuration", Kind: farm.Invalid, Err: errors.New(strings.Join(r.state.Load().verdict.Faults, "\n"))}
 	}
 	return nil
+}
+
+// endInterrupted takes back what was being tried here when the daemon ended: it may have been the reason.
+func (r *Reloader) endInterrupted(live config.Revision) {
+	_, tried := config.Trials(r.store.all())
+	for _, t := range tried {
+		if t.Digest != live.Digest {
+			continue
+		}
+		if err := r.takeBack(t, "the daemon was started anew in the middle"); err != nil {
+			r.cfg.Log.Error("a trial can't be ended", "revision", t.Digest.Short(), "err", err)
+		}
+	}
 }
 
 // begin makes the first revision of the farm, if this member may.

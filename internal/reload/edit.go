@@ -71,7 +71,8 @@ func (r *Reloader) takeText(ctx context.Context, is snapshot) {
 // holds tells whether texts in the configuration directory wait for somebody who applies them.
 func (r *Reloader) holds() bool {
 	c := r.state.Load().config
-	return c != nil && !c.Farm.AutoCommit && !r.written.Digest.IsZero()
+	tried := !r.state.Load().trial.Digest.IsZero()
+	return c != nil && (tried || !c.Farm.AutoCommit) && !r.written.Digest.IsZero()
 }
 
 // release looks at the texts that waited again, once they need not wait.
@@ -241,7 +242,7 @@ func (r *Reloader) heal(id farm.EventID, f *refusal, format string, args ...any)
 
 // enliven makes a revision that was prepared live, unless others came in between: then it becomes the parent of a merge.
 func (r *Reloader) enliven(ctx context.Context, rev config.Revision, p *prepared) {
-	if heads := config.Heads(r.store.all()); len(heads) != 1 || heads[0].Digest != rev.Digest {
+	if heads := config.Heads(r.store.all()); !rev.Stage.IsZero() || len(heads) != 1 || heads[0].Digest != rev.Digest {
 		p.discard()
 		r.advance(ctx)
 		return

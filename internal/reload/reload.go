@@ -26,6 +26,7 @@ type Config struct {
 	Log         *slog.Logger
 	Published   func(farm.Verdict) // called at each change of Status; it must not wait; may be nil
 	Now         func() time.Time   // nil: time.Now
+	Watch       Watcher            // nil: a revision that is tried is judged by whether it comes to life
 }
 
 const (
@@ -57,6 +58,9 @@ type Reloader struct {
 	settle  settling
 	refused refusal // of a text in ConfigDir
 	failed  refusal // of the head
+	trials  map[farm.Digest]*watched
+	samples []Sample  // of the time before a trial, pollTime apart
+	sampled time.Time // when the last was taken
 	retry   backoff
 }
 
@@ -65,6 +69,7 @@ type state struct {
 	live    config.Revision // without a digest: none
 	config  *config.Config  // of live
 	head    config.Revision
+	trial   config.Revision // that is being tried somewhere; without a digest: none
 	verdict farm.Verdict
 	refused config.Faults
 	edits   []config.FileChange // in ConfigDir, that wait
@@ -160,7 +165,12 @@ func (r *Reloader) step(ctx context.Context, arrivals bool) time.Duration {
 		r.refresh()
 		r.advance(ctx)
 	}
-	return r.follow(ctx)
+	again := r.watchTrials(ctx)
+	wait := r.follow(ctx)
+	if again > 0 && (wait == 0 || again < wait) {
+		return again
+	}
+	return wait
 }
 
 // follow brings the configuration directory and the head together, as far as the directory is quiet.

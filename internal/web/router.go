@@ -153,7 +153,9 @@ func (s *Sites) serve(w http.ResponseWriter, r *http.Request, find func(*table) 
 		_, _ = io.WriteString(w, "No site here answers to this name.\n")
 		return
 	}
-	t.block.ServeHTTP(w, r)
+	c := newOutcome(w)
+	defer s.tally(c)
+	t.block.ServeHTTP(c, r)
 }
 
 // Trusted serves requests that an edge or another node passes on: who mounts it has made sure of that by the farm's

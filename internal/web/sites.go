@@ -31,6 +31,8 @@ type Sites struct {
 	writers *caddy.UsagePool // of access logs
 	table   atomic.Pointer[table]
 	live    atomic.Pointer[[]SiteStatus]
+
+	requests, failures atomic.Uint64 // see Counts
 }
 
 // SiteStatus is how a site file fares here.
