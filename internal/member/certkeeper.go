@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +20,8 @@ import (
 // Times of the look at all certificates.
 const (
 	surveyTime  = time.Hour
+	stapleSoon  = 10 * time.Second       // after the start
+	stapleEvery = 10 * time.Minute       // a new certificate, or an answer that is half through
 	surveyQuiet = 200 * time.Millisecond // after a change: several files are put together
 )
 
@@ -54,6 +57,24 @@ func (c *certificates) watch(ctx context.Context) error {
 			case <-time.After(surveyQuiet):
 			}
 		}
+	}
+}
+
+// staple has the authorities of the certificates that are served asked whether these are good, where they want that, until
+// ctx ends.
+func (c *certificates) staple(ctx context.Context) error {
+	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}
+	wait := stapleSoon
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+		if err := c.store.Staple(ctx, client, hostsOf(c.m.web.SecureHosts())); err != nil && ctx.Err() == nil {
+			c.m.log.Warn("an authority did not say whether a certificate is good; it is asked again", "err", err)
+		}
+		wait = stapleEvery
 	}
 }
 
