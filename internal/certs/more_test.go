@@ -265,7 +265,7 @@ func TestSurvey(t *testing.T) {
 	for _, i := range r.Survey() {
 		got = append(got, i.File+" "+strings.Join(i.Names, ",")+" "+strings.Join(i.Faults, ";"))
 	}
-	want := []string{"bad.test.pem  it is no certificate or key in PEM", "soon.test.pem soon.test,www.soon.test ", "late.test.pem late.test "}
+	want := []string{"bad.test.pem  it is no certificate or key in PEM, DER or PFX", "soon.test.pem soon.test,www.soon.test ", "late.test.pem late.test "}
 	if !slices.EqualFunc(got, want, strings.HasPrefix) {
 		t.Errorf("got %q", got)
 	}

@@ -64,8 +64,10 @@ func (p *parts) read(content []byte, password string) error {
 	switch {
 	case errors.Is(err, pkcs12.ErrIncorrectPassword):
 		return ErrPassword
+	case errors.As(err, new(pkcs12.NotImplementedError)):
+		return fmt.Errorf("the PFX file uses what is not known here: %w", err)
 	case err != nil:
-		return fmt.Errorf("it is no certificate or key in PEM, DER or PKCS #12 (%w)", err)
+		return errors.New("it is no certificate or key in PEM, DER or PFX") // the parser's own words help nobody
 	}
 	signer, ok := key.(crypto.Signer)
 	if !ok {
