@@ -111,6 +111,9 @@ func TestCanary(t *testing.T) {
 		}
 		return len(st.Config.Members) == 3
 	})
+	if rev, err := web3.ConfigRevision(t.Context(), trial.Revision); err != nil || len(rev.Runs) != 1 || rev.Runs[0] != "web2" {
+		t.Errorf("it runs on %v, %v", rev.Runs, err)
+	}
 	if _, err := web3.ApplyConfig(t.Context(), control.ConfigEdit{Files: site(201), Patch: true}); farm.KindOf(err) != farm.Conflict {
 		t.Errorf("a second edit: %v", err)
 	}

@@ -235,7 +235,7 @@ func (m *Member) describe(r config.Revision, files func(farm.Digest) map[string]
 		cr.Changes = append(cr.Changes, config.Changes(was, files(r.Digest))...)
 	}
 	for _, v := range m.verdicts(r.Digest) {
-		if v.Live {
+		if v.Revision == cr.Revision { // whether it should or not
 			cr.Runs = append(cr.Runs, v.Member)
 		}
 	}
