@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -235,7 +236,10 @@ func (f *farmUnderTest) needs(n string) (is needs) {
 	is.files = len(list)
 	c := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
-		Dial:              func(string, string) (net.Conn, error) { return net.Dial("unix", m.dir+"/sock") },
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", m.dir+"/sock")
+		},
 	}}
 	resp, err := c.Get("http://tandem/v1/metrics")
 	if err != nil {
