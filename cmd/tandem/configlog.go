@@ -132,7 +132,7 @@ func printRevision(u *ui, r control.ConfigRevision, now time.Time) {
 
 // sharedName is the name in the configuration of a file that a user names: shop.caddy is sites/shop.caddy.
 func sharedName(file string) string {
-	if base := file[strings.LastIndexAny(file, `/\`)+1:]; strings.HasSuffix(base, config.SiteSuffix) {
+	if base := file[strings.LastIndexAny(file, `/\`)+1:]; config.IsShared(config.SitesDir + "/" + base) {
 		return config.SitesDir + "/" + base
 	} else if base == config.FarmFile {
 		return base

@@ -26,14 +26,22 @@ func maxBytes(name string) int {
 // SitesDir is the directory of site files below the configuration directory.
 const SitesDir = "sites"
 
-// SiteSuffix ends the names of site files.
-const SiteSuffix = ".caddy"
+// SiteSuffix ends the names of site files. DisabledSuffix, after it, ends those of sites that are kept and not served.
+const (
+	SiteSuffix     = ".caddy"
+	DisabledSuffix = ".disabled"
+)
 
-var sitePattern = regexp.MustCompile(`^` + SitesDir + `/[A-Za-z0-9_][A-Za-z0-9._+@-]{0,199}\.caddy$`)
+var (
+	sitePattern     = regexp.MustCompile(`^` + SitesDir + `/[A-Za-z0-9_][A-Za-z0-9._+@-]{0,199}\.caddy$`)
+	disabledPattern = regexp.MustCompile(`^(` + SitesDir + `/[A-Za-z0-9_][A-Za-z0-9._+@-]{0,190}\.caddy)\.disabled$`)
+)
 
 // IsShared tells whether the file of that name, relative to the configuration directory and with slashes, belongs to a
 // revision. All others are the member's own business: editors' backups, member.toml, notes.
-func IsShared(name string) bool { return name == FarmFile || sitePattern.MatchString(name) }
+func IsShared(name string) bool {
+	return name == FarmFile || sitePattern.MatchString(name) || disabledPattern.MatchString(name)
+}
 
 // Parse reads the files of a revision, by their names as in IsShared. All faults are returned at once; the Config is nil
 // if one of them is more than a warning. Whether the sites compile is not for Parse to say, but placeholders that no
@@ -87,6 +95,9 @@ func checkFiles(files map[string][]byte) Faults {
 			faults = append(faults, Fault{File: name, Message: fmt.Sprintf("the name differs from %s in case only", other), Hint: "not every file system can hold both"})
 		}
 		folded[strings.ToLower(name)] = name
+		if m := disabledPattern.FindStringSubmatch(name); m != nil && files[m[1]] != nil {
+			faults = append(faults, Fault{File: name, Message: "the site is disabled, and " + m[1] + " is there too", Hint: "remove one of the two"})
+		}
 	}
 	return faults
 }

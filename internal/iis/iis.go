@@ -57,9 +57,6 @@ type SiteFile struct {
 	Disabled string `json:"disabled,omitempty"` // why it is not to be served; empty: it is
 }
 
-// disabledSuffix makes a site file one that the farm does not take.
-const disabledSuffix = ".disabled"
-
 // Import reads what opts say. An error means that the file can't be understood at all.
 func Import(opts Options) (*Result, error) {
 	doc, err := parse(opts.File, opts.Data, opts.Beside)

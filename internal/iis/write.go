@@ -2,8 +2,11 @@ package iis
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
+
+	"tandem/internal/config"
 )
 
 // write makes the file of a site.
@@ -20,8 +23,8 @@ func (im *importer) write(s *site) SiteFile {
 		groups = [][]binding{{{port: "80", host: slug(s.name, "-", 60) + ".invalid"}}}
 	}
 	if out.Disabled != "" {
-		out.File += disabledSuffix
-		im.check(s.node, fmt.Sprintf("site %q", s.name), fmt.Sprintf("%s: it is written as %s, which is not served; take %s off the name to serve it", out.Disabled, out.File, disabledSuffix))
+		out.File += config.DisabledSuffix
+		im.check(s.node, fmt.Sprintf("site %q", s.name), fmt.Sprintf("%s: it is written as %s, which is kept and not served; serve it with: tandem site enable %s", out.Disabled, out.File, strings.TrimSuffix(path.Base(out.File), config.SiteSuffix+config.DisabledSuffix)))
 	}
 	t := &text{}
 	t.comment("Site %q of IIS, from %s. Lines of its files stand in brackets.", s.name, s.node.at())

@@ -44,7 +44,7 @@ func (m *Member) filesOrDisk(files control.Files) (control.Files, error) {
 	}
 	files = control.Files{}
 	names := []string{config.FarmFile}
-	sites, err := filepath.Glob(filepath.Join(m.paths.Config, config.SitesDir, "*.caddy"))
+	sites, err := filepath.Glob(filepath.Join(m.paths.Config, config.SitesDir, "*"))
 	if err != nil {
 		return nil, err
 	}
