@@ -48,6 +48,7 @@ func (m *Member) run(parent context.Context, ready func()) error {
 	m.group.Go(func() error { return m.pace(m.ctx) })
 	m.group.Go(func() error { return m.newRenewal().run(m.ctx) })
 	m.group.Go(func() error { return m.watchConfig(m.ctx) })
+	m.group.Go(func() error { return m.watchAddresses(m.ctx) })
 	m.group.Go(func() error { return m.certs.watch(m.ctx) })
 	m.group.Go(func() error { return m.certs.staple(m.ctx) })
 	m.group.Go(func() error { return m.acme.Run(m.ctx) })

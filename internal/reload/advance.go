@@ -40,7 +40,8 @@ func (r *Reloader) advance(ctx context.Context) {
 		return
 	}
 	now := r.state.Load()
-	if head.Digest.IsZero() || head.Digest == now.head.Digest && !r.retry.due(r.cfg.Now()) {
+	again := r.again.Swap(false) || r.retry.due(r.cfg.Now())
+	if head.Digest.IsZero() || head.Digest == now.head.Digest && !again {
 		return
 	}
 	if head, err = r.store.load(head.Digest); err != nil {

@@ -45,6 +45,7 @@ type Reloader struct {
 	cfg     Config
 	touched chan struct{}
 	arrived chan struct{}
+	again   atomic.Bool // see Again
 	state   atomic.Pointer[state]
 
 	mu      sync.Mutex // held for a whole edit, arrival or call; guards all below
@@ -122,6 +123,13 @@ func (r *Reloader) Touched() { nudge(r.touched) }
 
 // Arrived says that the folder .farm may have changed. It never blocks.
 func (r *Reloader) Arrived() { nudge(r.arrived) }
+
+// Again has the revision that is live prepared and committed once more: something has changed that it depends on, such
+// as the addresses of this member. It never blocks.
+func (r *Reloader) Again() {
+	r.again.Store(true)
+	nudge(r.arrived)
+}
 
 func nudge(c chan struct{}) {
 	select {
