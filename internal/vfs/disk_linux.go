@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,7 @@ type disk struct {
 	walks   bool // without openat2: one component at a time
 	statx   bool // statx tells of mounts
 	fine    bool // no two changes of an inode that is looked at between them have one time
+	closed  atomic.Bool
 	named   atomic.Bool
 	seq     atomic.Uint64             // of named temps
 	maker   atomic.Pointer[[2]uint32] // whose new files in staging are: user, group
@@ -211,11 +213,25 @@ func (d *disk) Free() (bytes, inodes uint64, err error) {
 
 func (d *disk) Sync() error { return fail("sync", farm.Path{}, unix.Syncfs(d.fd)) }
 
+// Close lets go of the root at once, so that it can be unmounted. Its number stays taken while somebody has the disk: a
+// call that comes late must not meet what was opened under that number since, such as the root of another folder.
 func (d *disk) Close() error {
+	if d.closed.Swap(true) {
+		return nil
+	}
 	if d.lock >= 0 {
 		unix.Close(d.lock)
 	}
-	return fail("close", farm.Path{}, unix.Close(d.fd))
+	nothing, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fail("close", farm.Path{}, unix.Close(d.fd))
+	}
+	defer unix.Close(nothing)
+	if err := unix.Dup3(nothing, d.fd, unix.O_CLOEXEC); err != nil {
+		return fail("close", farm.Path{}, err)
+	}
+	runtime.AddCleanup(d, func(fd int) { unix.Close(fd) }, d.fd)
+	return nil
 }
 
 func (d *disk) Prepare(folder farm.FolderID) error {
