@@ -257,7 +257,7 @@ func TestOracleSeesFaults(t *testing.T) {
 	} {
 		t.Run(tt.fault, func(t *testing.T) {
 			t.Parallel()
-			for seed := uint64(1); seed <= 60; seed++ {
+			for seed := uint64(1); seed <= 200; seed++ {
 				opt := Mix(seed)
 				opt.sabotage = tt.sabotage
 				if _, err := Run(opt); err != nil && strings.HasPrefix(err.Error(), tt.breaks) {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,6 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // folder is a Folder with one file: what is on disk, and what others have made of it.
 type folder struct {
+	mu      sync.Mutex // guards all below
 	t       *testing.T
 	trial   *Trial
 	now     Waits
@@ -48,7 +50,10 @@ func (f *folder) open(dir string) {
 	var err error
 	f.trial, err = New(Config{
 		ID: "web", Dir: filepath.Join(dir, "trial"), Folder: f, Commands: Commands{Check: "check", Apply: "apply", CheckTime: time.Minute, ApplyTime: time.Minute},
-		Sink: func(e farm.Event) { f.events = append(f.events, fmt.Sprintf("%s %s %s", e.ID, e.Severity, e.Message)) },
+		Sink: func(e farm.Event) {
+			defer f.lock()()
+			f.events = append(f.events, fmt.Sprintf("%s %s %s", e.ID, e.Severity, e.Message))
+		},
 		Told: func() {}, Execute: f.execute,
 	})
 	if err != nil {
@@ -56,27 +61,40 @@ func (f *folder) open(dir string) {
 	}
 }
 
+// lock locks, and returns what unlocks.
+func (f *folder) lock() func() {
+	f.mu.Lock()
+	return f.mu.Unlock
+}
+
 func (f *folder) execute(ctx context.Context, command string, _ time.Duration, _ string, _ []string) (string, error) {
+	unlock := f.lock()
 	if command == "apply" {
+		defer unlock()
 		f.applied = append(f.applied, f.disk)
 		return "", f.noApply
 	}
 	f.checks++
-	is := f.disk
+	is, bad, slow := f.disk, f.bad[f.disk], f.slow
+	unlock()
 	select {
-	case <-time.After(f.slow):
+	case <-time.After(slow):
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
-	if f.bad[is] {
+	if bad {
 		return "first\n[emerg] " + is + " is bad\nlast", errors.New("exit status 1")
 	}
 	return "", nil
 }
 
-func (f *folder) Waits() Waits { return f.now }
+func (f *folder) Waits() Waits {
+	defer f.lock()()
+	return f.now
+}
 
 func (f *folder) Pass(context.Context) error {
+	defer f.lock()()
 	f.sent = append(f.sent, f.disk)
 	f.now.Own = 0
 	f.trial.Changed()
@@ -84,6 +102,7 @@ func (f *folder) Pass(context.Context) error {
 }
 
 func (f *folder) Try(_ context.Context, on bool) error {
+	defer f.lock()()
 	if !on || f.now.Others == 0 {
 		return nil
 	}
@@ -99,6 +118,7 @@ func (f *folder) Try(_ context.Context, on bool) error {
 }
 
 func (f *folder) Back(_ context.Context, disks map[farm.Path]farm.Disk) error {
+	defer f.lock()()
 	if want := map[farm.Path]bool{farm.MustPath("f"): true}; len(disks) != 1 || !maps.EqualFunc(disks, want, func(farm.Disk, bool) bool { return true }) {
 		f.t.Errorf("put back: %v", disks)
 	}
@@ -122,14 +142,40 @@ func diskOf(content string) farm.Disk {
 	return d
 }
 
+// applies says what comes of the next apply.
+func (f *folder) applies(err error) {
+	defer f.lock()()
+	f.noApply = err
+}
+
+// said are the events.
+func (f *folder) said() []string {
+	defer f.lock()()
+	return slices.Clone(f.events)
+}
+
+// tried is how many checks there were.
+func (f *folder) tried() int {
+	defer f.lock()()
+	return f.checks
+}
+
+// fail says whether a content passes.
+func (f *folder) fail(content string, is bool) {
+	defer f.lock()()
+	f.bad[content] = is
+}
+
 // type_ changes the file here; others changes it elsewhere.
 func (f *folder) type_(content string) {
+	defer f.lock()()
 	f.disk = content
 	f.now.Own, f.now.Asked = 1, f.now.Asked+1
 	f.trial.Changed()
 }
 
 func (f *folder) others(content string) {
+	defer f.lock()()
 	f.want, f.now.Others = content, 1
 	f.now.Known = f.now.Known.With(farm.Position{Actor: farm.Actor{Member: "other", Epoch: 1}, Seq: f.now.Known.At(farm.Actor{Member: "other", Epoch: 1}) + 1})
 	f.trial.Changed()
@@ -137,6 +183,7 @@ func (f *folder) others(content string) {
 
 func (f *folder) expect(what, disk string, sent, applied int, refused bool) {
 	f.t.Helper()
+	defer f.lock()()
 	if f.disk != disk || len(f.sent) != sent || len(f.applied) != applied || (f.trial.Refused() != "") != refused {
 		f.t.Errorf("%s: on disk %q, sent %q, applied %q, refused %q; want %q, %d sent, %d applied, refused %v\n%s",
 			what, f.disk, f.sent, f.applied, f.trial.Refused(), disk, sent, applied, refused, strings.Join(f.events, "\n"))
@@ -165,7 +212,7 @@ func TestOwnChanges(t *testing.T) {
 		f.type_("three")
 		wait(quietTime * 2)
 		f.expect("a good change is sent and used", "three", 1, 1, false)
-		f.bad["four"] = true
+		f.fail("four", true)
 		f.type_("four")
 		wait(time.Second)
 		f.expect("a bad one stays here and is not sent", "four", 1, 1, true)
@@ -179,8 +226,8 @@ func TestOwnChanges(t *testing.T) {
 			"folder.apply info apply",
 			"folder.check fault what was changed here stays here, and is not sent to the others: check: [emerg] four is bad (exit status 1)",
 			"folder.check healed nothing that was refused waits any more", "folder.apply info apply",
-		}; fmt.Sprint(sorted(f.events)) != fmt.Sprint(sorted(want)) {
-			t.Errorf("events: %q\nwant %q", f.events, want)
+		}; fmt.Sprint(sorted(f.said())) != fmt.Sprint(sorted(want)) {
+			t.Errorf("events: %q\nwant %q", f.said(), want)
 		}
 	})
 }
@@ -189,11 +236,11 @@ func sorted(s []string) []string { return slices.Sorted(slices.Values(s)) }
 
 func TestWhatIsMissingHereMayCome(t *testing.T) {
 	run(t, func(f *folder, wait func(time.Duration)) {
-		f.bad["two"] = true
+		f.fail("two", true)
 		f.type_("two")
 		wait(time.Second)
 		f.expect("refused", "two", 0, 0, true)
-		delete(f.bad, "two")
+		f.fail("two", false)
 		wait(againTime)
 		f.expect("checked again by itself", "two", 1, 1, false)
 	})
@@ -204,26 +251,26 @@ func TestOthersChanges(t *testing.T) {
 		f.others("two")
 		wait(time.Second)
 		f.expect("a good change", "two", 0, 1, false)
-		f.bad["three"] = true
+		f.fail("three", true)
 		f.others("three")
 		wait(time.Second)
 		f.expect("a bad change", "two", 0, 1, true)
-		checks := f.checks
+		checks := f.tried()
 		wait(10 * time.Minute)
-		if f.checks != checks {
+		if f.tried() != checks {
 			t.Error("what was refused was put on disk again by itself")
 		}
 		f.trial.Again()
 		wait(time.Second)
 		f.expect("tried again", "two", 0, 1, true)
-		if f.checks != checks+1 {
-			t.Errorf("%d checks, want one more than %d", f.checks, checks)
+		if f.tried() != checks+1 {
+			t.Errorf("%d checks, want one more than %d", f.tried(), checks)
 		}
-		delete(f.bad, "three")
+		f.fail("three", false)
 		f.trial.Again()
 		wait(time.Second)
 		f.expect("tried again when it can pass", "three", 0, 2, false)
-		f.bad["four"] = true
+		f.fail("four", true)
 		f.others("four")
 		wait(time.Second)
 		f.others("five")
@@ -234,13 +281,13 @@ func TestOthersChanges(t *testing.T) {
 
 func TestOwnBeforeOthers(t *testing.T) {
 	run(t, func(f *folder, wait func(time.Duration)) {
-		f.bad["typed"] = true
+		f.fail("typed", true)
 		f.type_("typed")
 		wait(time.Second)
 		f.others("two")
 		wait(time.Minute)
 		f.expect("others' wait for what is typed here", "typed", 0, 0, true)
-		delete(f.bad, "typed")
+		f.fail("typed", false)
 		f.type_("better")
 		wait(time.Second)
 		f.expect("then they come", "two", 1, 1, false)
@@ -249,22 +296,19 @@ func TestOwnBeforeOthers(t *testing.T) {
 
 func TestApplyThatFails(t *testing.T) {
 	run(t, func(f *folder, wait func(time.Duration)) {
-		f.noApply = errors.New("exit status 1")
+		f.applies(errors.New("exit status 1"))
 		f.others("two")
 		wait(time.Second)
 		f.expect("kept", "two", 0, 1, false)
 		wait(againTime)
-		if f.noApply = nil; len(f.applied) != 2 {
-			t.Errorf("applied %d times, want 2", len(f.applied))
-		}
+		f.expect("tried again", "two", 0, 2, false)
+		f.applies(nil)
 		wait(againTime)
-		if last := f.events[len(f.events)-1]; last != "folder.apply healed apply" || len(f.events) != 2 {
-			t.Errorf("events: %q", f.events)
+		if all := f.said(); len(all) != 2 || all[1] != "folder.apply healed apply" {
+			t.Errorf("events: %q", all)
 		}
 		wait(10 * againTime)
-		if len(f.applied) != 3 {
-			t.Errorf("applied %d times, want 3", len(f.applied))
-		}
+		f.expect("not when it has come off", "two", 0, 3, false)
 	})
 }
 
