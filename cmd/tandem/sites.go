@@ -107,7 +107,11 @@ func viewOf(file string, st control.Status) siteView {
 	}
 	for _, b := range st.Bindings {
 		if b.For == file {
-			v.Bindings = append(v.Bindings, strings.TrimSpace(b.Address+" "+strings.Trim(string(b.State)+": "+b.Reason, ": ")))
+			says := b.Address + " " + string(b.State)
+			if b.State == control.BindingRefused {
+				says += ": " + b.Reason
+			}
+			v.Bindings = append(v.Bindings, says)
 		}
 	}
 	for _, m := range st.Config.Members {
