@@ -151,6 +151,19 @@ func checkAndApply(t *testing.T, s webServer) {
 	f.awaitEvent("web2", farm.EventFolderCheck, begun, func(e farm.Event) bool { return e.Severity == farm.Healed })
 	f.inSync("web1", "web2")
 	f.equal("web1", "web2")
+
+	// A node that has lost all is seeded, and what comes is checked like any change.
+	f.stop("web2")
+	for _, dir := range []string{filepath.Join(f.members["web2"].dir, "state", "index", "www"), f.folder("web2")} {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.start("web2")
+	f.await(20*time.Second, "web2 has the site again", func() error { _, err := os.Stat(site("web2")); return err })
+	f.inSync("web1", "web2")
+	f.equal("web1", "web2")
+	says("web2", "four")
 }
 
 // answer is what the web server on a member says: its redirect, or its text.
