@@ -193,7 +193,8 @@ func TestExamplesCheck(t *testing.T) {
 func checkExample(t *testing.T, kind, text string) {
 	files := map[string][]byte{config.FarmFile: []byte(exampleFarm + text)}
 	if kind == "caddyfile" {
-		files = map[string][]byte{config.FarmFile: []byte(exampleFarm + exampleFolder), "sites/example.caddy": []byte(text)}
+		files = map[string][]byte{config.FarmFile: []byte(exampleFarm + exampleFolder), "sites/example.caddy": []byte(text),
+			config.SecretsFile: []byte("api-key = \"sealed\"\n")}
 	}
 	if kind == "toml member" {
 		if _, faults := config.LoadMember([]byte("name = \"web1\"\n" + text)); len(faults) > 0 {

@@ -86,7 +86,7 @@ func readFiles(dir string) (control.Files, error) {
 	if _, err := os.ReadDir(dir); err != nil {
 		return nil, &farm.Error{Op: "read configuration", Path: dir, Kind: kindOfFile(err), Err: errors.Unwrap(err)}
 	}
-	for _, pattern := range []string{config.FarmFile, config.SitesDir + "/*"} {
+	for _, pattern := range []string{config.FarmFile, config.SecretsFile, config.SitesDir + "/*"} {
 		names, err := fs.Glob(os.DirFS(dir), pattern)
 		if err != nil {
 			return nil, &farm.Error{Op: "read configuration", Path: dir, Kind: farm.Internal, Err: err}

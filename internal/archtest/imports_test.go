@@ -63,6 +63,7 @@ const theirs = `
 	github.com/ncruces/go-sqlite3 < index;
 	golang.org/x/sys < vfs, watch, index, scan, install, shell, peer, demo, member;
 	golang.org/x/sync < member, peer, edge;
+	golang.org/x/term < cmd/tandem;
 	golang.org/x/net/idna < web;
 
 	# The web server stays behind these two; edge is a plain http.Handler.

@@ -12,23 +12,27 @@ import (
 
 // placeholder matches what begins like one of ours. A backslash before it makes it plain text, as in Caddy. All other
 // braces are Caddy's own and stay as they are.
-var placeholder = regexp.MustCompile(`\\?\{(?:member|folder)\.[^{}\s]*\}`)
+var placeholder = regexp.MustCompile(`\\?\{(?:member|folder|secret)\.[^{}\s]*\}`)
 
-var placeholders = []string{"{member.name}", "{member.address}", "{member.label.NAME}", "{folder.NAME}"}
+var placeholders = []string{"{member.name}", "{member.address}", "{member.label.NAME}", "{folder.NAME}", "{secret.NAME}"}
 
 // Vars are the values of the placeholders on one member.
 type Vars struct {
 	Member  Member
 	Folders map[farm.FolderID]string // to the path on this member
+	Secrets map[string]string        // to the value, or where that is not known something that stands for it
 }
 
 // Vars are the placeholders' values on the member called self, whose own file is here.
 func (c *Config) Vars(self farm.MemberID, here MemberFile) Vars {
-	v := Vars{Folders: map[farm.FolderID]string{}}
+	v := Vars{Folders: map[farm.FolderID]string{}, Secrets: map[string]string{}}
 	v.Member, _ = c.Member(self)
 	v.Member.Name = self
 	for _, f := range c.Folders {
 		v.Folders[f.Name] = here.FolderPath(f)
+	}
+	for name := range c.Secrets {
+		v.Secrets[name] = unknownSecret
 	}
 	return v
 }
@@ -73,6 +77,10 @@ func (v Vars) lookup(name string) (string, bool) {
 		value, ok := v.Member.Labels[label]
 		return value, ok
 	}
+	if secret, ok := strings.CutPrefix(name, "secret."); ok {
+		value, ok := v.Secrets[secret]
+		return value, ok
+	}
 	value, ok := v.Folders[farm.FolderID(strings.TrimPrefix(name, "folder."))]
 	return value, ok && strings.HasPrefix(name, "folder.")
 }
@@ -85,6 +93,9 @@ func (v Vars) known() []string {
 	}
 	for _, f := range slices.Sorted(maps.Keys(v.Folders)) {
 		known = append(known, "folder."+string(f))
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.Secrets)) {
+		known = append(known, "secret."+name)
 	}
 	return known
 }
@@ -141,6 +152,10 @@ func (c *Config) checkPlaceholders(s Site) Faults {
 		f.Warning = len(lacking) < len(nodes)
 		if label, ok := strings.CutPrefix(p.name, "member.label."); ok {
 			f.Hint = fmt.Sprintf("set %s in the labels of every node in %s", label, FarmFile)
+		} else if name, ok := strings.CutPrefix(p.name, "secret."); ok {
+			if nearest(p.name, known) == "" {
+				f.Hint = "set it: tandem secret set " + name
+			}
 		} else if !strings.HasPrefix(p.name, "folder.") && nearest(p.name, known) == "" {
 			f.Hint = "there are " + strings.Join(placeholders, ", ")
 		}

@@ -40,7 +40,7 @@ var (
 // IsShared tells whether the file of that name, relative to the configuration directory and with slashes, belongs to a
 // revision. All others are the member's own business: editors' backups, member.toml, notes.
 func IsShared(name string) bool {
-	return name == FarmFile || sitePattern.MatchString(name) || disabledPattern.MatchString(name)
+	return name == FarmFile || name == SecretsFile || sitePattern.MatchString(name) || disabledPattern.MatchString(name)
 }
 
 // Parse reads the files of a revision, by their names as in IsShared. All faults are returned at once; the Config is nil
@@ -54,6 +54,9 @@ func Parse(files map[string][]byte) (*Config, Faults) {
 	}
 	c, farmFaults := parseFarm(src)
 	faults = append(faults, farmFaults...)
+	var secretFaults Faults
+	c.Secrets, secretFaults = parseSecrets(files[SecretsFile])
+	faults = append(faults, secretFaults...)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if sitePattern.MatchString(name) {
 			c.Sites = append(c.Sites, Site{File: name, Source: string(files[name])})

@@ -28,7 +28,8 @@ type Config struct {
 
 	Certificates Certificates
 	ACME         ACME
-	Sites        []Site // sorted by file
+	Sites        []Site            // sorted by file
+	Secrets      map[string]string // sealed values by name
 }
 
 // Farm is the table [farm].

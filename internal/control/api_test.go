@@ -454,3 +454,7 @@ func TestRevisionsAPI(t *testing.T) {
 		}
 	}
 }
+
+func (b *fakeBackend) SetSecret(context.Context, string, string) (ConfigApplied, error) {
+	return ConfigApplied{Check: ConfigCheck{OK: true}, Changed: true}, nil
+}

@@ -11,6 +11,7 @@ import (
 type Backend interface {
 	Observer
 	Configurer
+	Secretary
 	Prober
 	Roster
 	Preserver
@@ -41,6 +42,12 @@ type Configurer interface {
 	ConfigRevision(ctx context.Context, rev string) (ConfigRevision, error)
 	// ExportConfig is the head, or the whole history.
 	ExportConfig(ctx context.Context, history bool) (ConfigExport, error)
+}
+
+// Secretary keeps values that nobody may read.
+type Secretary interface {
+	// SetSecret seals the value and makes a revision that has it.
+	SetSecret(ctx context.Context, name, value string) (ConfigApplied, error)
 }
 
 // Prober measures how long a file takes to become visible on the other members.

@@ -44,6 +44,9 @@ func (m *Member) filesOrDisk(files control.Files) (control.Files, error) {
 	}
 	files = control.Files{}
 	names := []string{config.FarmFile}
+	if _, err := os.Stat(filepath.Join(m.paths.Config, config.SecretsFile)); err == nil {
+		names = append(names, config.SecretsFile)
+	}
 	sites, err := filepath.Glob(filepath.Join(m.paths.Config, config.SitesDir, "*"))
 	if err != nil {
 		return nil, err

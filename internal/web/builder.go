@@ -42,10 +42,27 @@ func newBuilder(s *Sites, next *config.Config) *builder {
 		names: map[binding]string{}, schemes: map[string]scheme{},
 	}
 	b.out.table.secure = securePortOf(next)
+	b.openSecrets(next.Secrets)
 	for _, st := range s.table.Load().sites {
 		b.live[st.file] = st
 	}
 	return b
+}
+
+// openSecrets gives the placeholders of secrets their values. What can't be opened has none.
+func (b *builder) openSecrets(sealed map[string]string) {
+	if b.sites.cfg.Unseal == nil || !b.node {
+		return
+	}
+	for name, s := range sealed {
+		value, err := b.sites.cfg.Unseal(name, s)
+		if err != nil {
+			b.sites.cfg.Log.Error("a secret can't be opened", "secret", name, "err", err)
+			delete(b.vars.Secrets, name)
+			continue
+		}
+		b.vars.Secrets[name] = value
+	}
 }
 
 // source is a site file with its placeholders filled in.
@@ -75,7 +92,9 @@ func (b *builder) takeOver(sites []config.Site) (others []source) {
 }
 
 // load adds a site that is new or changed.
-func (b *builder) load(src source) config.Faults {
+func (b *builder) load(src source) config.Faults { return b.vars.Mask(b.loadClear(src)) }
+
+func (b *builder) loadClear(src source) config.Faults {
 	program, faults := compile(src.file, src.text)
 	if faults != nil {
 		return faults

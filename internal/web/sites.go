@@ -18,10 +18,11 @@ import (
 type Config struct {
 	Parent      caddy.Context // of the shell
 	Self        farm.MemberID
-	Here        config.MemberFile        // values of placeholders that differ here
-	Own         func(ip netip.Addr) bool // is the address one of this member's
-	Consistency Consistency              // nil: read_your_writes is refused
-	Forwarder   Forwarder                // nil: nothing is passed on
+	Here        config.MemberFile                         // values of placeholders that differ here
+	Unseal      func(name, sealed string) (string, error) // opens a secret; nil: this member needs none, and something stands for them
+	Own         func(ip netip.Addr) bool                  // is the address one of this member's
+	Consistency Consistency                               // nil: read_your_writes is refused
+	Forwarder   Forwarder                                 // nil: nothing is passed on
 	Log         *slog.Logger
 }
 

@@ -1,0 +1,44 @@
+package identity
+
+import (
+	"testing"
+	"time"
+
+	"tandem/internal/farm"
+)
+
+func TestSecrets(t *testing.T) {
+	id, err := CreateFarm(t.TempDir(), "web1", time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := CreateFarm(t.TempDir(), "web1", time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := id.Seal("db", "s3cret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := id.Seal("db", "s3cret"); again == sealed {
+		t.Error("two seals of one value are the same")
+	}
+	if got, err := id.Unseal("db", sealed); err != nil || got != "s3cret" {
+		t.Errorf("opened: %q, %v", got, err)
+	}
+	for name, try := range map[string]func() (string, error){
+		"another name":  func() (string, error) { return id.Unseal("api", sealed) },
+		"another farm":  func() (string, error) { return other.Unseal("db", sealed) },
+		"changed":       func() (string, error) { return id.Unseal("db", "A"+sealed[1:]+"A") },
+		"cut off":       func() (string, error) { return id.Unseal("db", sealed[:8]) },
+		"nothing there": func() (string, error) { return id.Unseal("db", "") },
+	} {
+		if got, err := try(); farm.KindOf(err) != farm.Corrupt || got != "" {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	id.caKey = nil
+	if _, err := id.Unseal("db", sealed); farm.KindOf(err) != farm.Denied {
+		t.Errorf("without authority: %v", err)
+	}
+}
