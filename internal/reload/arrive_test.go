@@ -376,3 +376,27 @@ func TestTwoJoinsAtOnce(t *testing.T) {
 		a.wantEvents(farm.EventConfigMerged, farm.Info, 1)
 	})
 }
+
+// Something that a revision depends on has changed: it is prepared and committed once more, and nobody is told that it is live.
+func TestAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := pair(t)
+		count := func() int {
+			a.part.mu.Lock()
+			defer a.part.mu.Unlock()
+			return a.part.prepares
+		}
+		a.got(farm.EventConfigLive, farm.Info) // those of the start
+		before := count()
+		pass(time.Hour)
+		if count() != before {
+			t.Error("it was prepared again by itself")
+		}
+		a.Again()
+		pass(time.Second)
+		if n := count(); n != before+1 {
+			t.Errorf("it was prepared %d times, want once", n-before)
+		}
+		a.wantEvents(farm.EventConfigLive, farm.Info, 0)
+	})
+}
