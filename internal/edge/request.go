@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
-	"net/textproto"
 	"slices"
 	"strconv"
 	"strings"
@@ -220,19 +219,16 @@ func hopByHop(name string) bool {
 }
 
 // edgeOwns tells whether a field of a request is dropped because only the edge may set it, or because a CGI program
-// would take it for one of those: it sees no difference between X_Real_Ip and X-Real-Ip, nor between Proxy and its
+// would take it for another: it sees no difference between X_Real_Ip, X.Real.Ip and X-Real-Ip, nor between Proxy and its
 // own HTTP_PROXY.
 func edgeOwns(name string) bool {
-	if strings.IndexByte(name, '_') >= 0 {
-		name = textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
-	}
 	switch name {
 	case "Forwarded", "X-Real-Ip", "X-Request-Id", "Proxy":
 		return true
 	case farm.SessionHeader:
 		return false
 	}
-	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "Tandem-")
+	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "Tandem-") || strings.ContainsAny(name, "_.")
 }
 
 func listedIn(listed []string, name string) bool {

@@ -88,7 +88,7 @@ func (m *Member) applyFronts(c *config.Config, me config.Member) {
 	if me.Has(farm.RoleEdge) {
 		for _, at := range m.edgeBindings(c) {
 			if !at.skipped {
-				fronts = append(fronts, shell.Front{Name: "edge", Address: at.address, TLS: at.tls, Handler: m.edge})
+				fronts = append(fronts, shell.Front{Name: "edge", Address: at.address, TLS: at.tls, Direct: true, Handler: m.edge})
 			}
 		}
 	}

@@ -71,13 +71,23 @@ func (f *front) listen(ctx context.Context, pipeline http.Handler, http3 bool) e
 	return nil
 }
 
+// serve is where Caddy's pipeline ends.
 func (f *front) serve(w http.ResponseWriter, r *http.Request) {
-	header := w.Header()
-	delete(header, "Server") // Caddy names itself
-	if f.quic != nil && r.ProtoMajor < 3 {
-		f.quic.advertise(header)
-	}
+	delete(w.Header(), "Server") // Caddy names itself
+	f.advertise(w, r)
 	f.handler.Load().ServeHTTP(w, r)
+}
+
+// direct is serve without the pipeline.
+func (f *front) direct(w http.ResponseWriter, r *http.Request) {
+	f.advertise(w, r)
+	guarded(f.handler.Load(), w, r)
+}
+
+func (f *front) advertise(w http.ResponseWriter, r *http.Request) {
+	if f.quic != nil && r.ProtoMajor < 3 {
+		f.quic.advertise(w.Header())
+	}
 }
 
 // drain stops accepting, waits for the requests in flight until ctx ends, and closes what is left.

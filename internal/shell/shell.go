@@ -41,6 +41,7 @@ type Front struct {
 	Network string // "tcp", "tcp4" or "tcp6"; "" is "tcp"
 	Address string // "127.0.0.11:8080", ":443"
 	TLS     bool
+	Direct  bool // the handler gets requests as net/http has them, not by Caddy's pipeline: it must do without what that does
 	Handler http.Handler
 }
 
@@ -174,7 +175,7 @@ func (s *Shell) Apply(ctx context.Context, want []Front) error {
 // take returns the slot that already serves f, with the handler swapped, or else a new one.
 func (s *Shell) take(f Front) *slot {
 	for i, old := range s.fronts {
-		if old.want.Network == f.Network && old.want.Address == f.Address && old.want.TLS == f.TLS {
+		if old.want.Network == f.Network && old.want.Address == f.Address && old.want.TLS == f.TLS && old.want.Direct == f.Direct {
 			s.fronts = slices.Delete(s.fronts, i, i+1)
 			old.want = f
 			if old.bound != nil {
@@ -221,6 +222,9 @@ func (s *Shell) bindOne(ctx context.Context, sl *slot) {
 	pipeline := s.caddy.plain
 	if sl.want.TLS {
 		f.tls, pipeline = s.tls, s.caddy.tls
+	}
+	if sl.want.Direct {
+		pipeline = http.HandlerFunc(f.direct)
 	}
 	before := sl.err
 	if sl.err = f.listen(ctx, pipeline, s.cfg.HTTP3); sl.err == nil {

@@ -174,11 +174,17 @@ func TestHandlersAreSwappedOnOpenConnections(t *testing.T) {
 }
 
 func TestTLSFrontSpeaksHTTP2And3(t *testing.T) {
+	for _, direct := range []bool{false, true} {
+		t.Run(fmt.Sprint("direct ", direct), func(t *testing.T) { testSpeaksHTTP2And3(t, direct) })
+	}
+}
+
+func testSpeaksHTTP2And3(t *testing.T, direct bool) {
 	r, c := newRig(t), newClient(t)
 	f := loopback(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, r.Proto, " ", r.TLS != nil)
 	}))
-	f.TLS = true
+	f.TLS, f.Direct = true, direct
 	r.apply(f)
 	body, res, _ := c.get(r.url(0))
 	if body != "HTTP/2.0 true" {
