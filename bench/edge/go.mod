@@ -1,0 +1,3 @@
+module tandem/bench/edge
+
+go 1.26.0
