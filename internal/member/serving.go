@@ -95,6 +95,7 @@ func (m *Member) applyFronts(c *config.Config, me config.Member) {
 	if me.Has(farm.RoleNode) {
 		for _, f := range m.web.Fronts() {
 			if !slices.ContainsFunc(fronts, func(e shell.Front) bool { return overlap(e.Address, f.Address) }) {
+				f.Handler = m.answerBalancers(f.Handler)
 				fronts = append(fronts, f)
 			}
 		}
