@@ -21,8 +21,8 @@ const ours = `
 	farm, wire, wire/pb, identity < peer;
 	farm, reconcile < replica;
 	farm, index < trial;
-	farm, config < reload, control;
-	farm, config, shell < web, edge;
+	farm, config < reload, control, edge;
+	farm, config, shell < web;
 	farm, certs < acme;
 
 	# Another server's configuration turned into ours: a function of files.

@@ -31,7 +31,7 @@ func (d *decoder) acme(c *Config) {
 	}
 	for i, name := range a.Members {
 		if at, ok := d.taken(fmt.Sprintf("acme.members[%d]", i)); ok && !slices.ContainsFunc(c.Members, func(m Member) bool { return m.Name == name }) {
-			d.fault(at, didYouMean(string(name), memberNames(c)), "there is no member %s", name)
+			d.fault(at, DidYouMean(string(name), memberNames(c)), "there is no member %s", name)
 			d.faults[len(d.faults)-1].Warning = true // it may have been removed since
 		}
 	}

@@ -81,7 +81,7 @@ func TestUnits(t *testing.T) {
 		"1h": time.Hour, "1d": 24 * time.Hour, "2d3h": 51 * time.Hour, "500ms": 500 * time.Millisecond, "0s": 0,
 		"": -1, "1": -1, "-1s": -1, "1x": -1, "d": -1, "99999d999999999h": -1, "1h2d": -1,
 	} {
-		if got, err := parseDuration(text); (err != nil) != (want < 0) || err == nil && got != want {
+		if got, err := ParseDuration(text); (err != nil) != (want < 0) || err == nil && got != want {
 			t.Errorf("duration %q is %s, %v", text, got, err)
 		}
 	}

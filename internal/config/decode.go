@@ -87,7 +87,7 @@ func (d *decoder) unknown(e *entry, fields []field, path string) {
 		keys = append(keys, f.key)
 	}
 	if len(d.faults) < maxFaults { // beyond it nobody will read the hint
-		hint = didYouMean(e.name, keys)
+		hint = DidYouMean(e.name, keys)
 	}
 	if e.value.table != nil && !e.value.table.closed {
 		d.fault(e.at, hint, "unknown table [%s]", join(path, e.name))
@@ -117,7 +117,7 @@ func (d *decoder) value(n *node, v reflect.Value, path string, f field) {
 	switch x := v.Addr().Interface().(type) {
 	case *time.Duration:
 		if d.is(n, unstable.String, path, "a duration in quotes, such as \"1h\"") {
-			got, err := parseDuration(n.text)
+			got, err := ParseDuration(n.text)
 			if err == nil {
 				err = atLeast(got, f)
 			}
@@ -247,7 +247,7 @@ func bounds(f field) (low, high int64) {
 }
 
 func atLeast(d time.Duration, f field) error {
-	if least, err := parseDuration(f.tag.Get("min")); err == nil && d < least {
+	if least, err := ParseDuration(f.tag.Get("min")); err == nil && d < least {
 		return fmt.Errorf("%s is less than %s", d, f.tag.Get("min"))
 	}
 	return nil

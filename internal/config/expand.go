@@ -126,7 +126,7 @@ func (p found) fault(known []string, format string, args ...any) Fault {
 	return Fault{
 		Line: p.at.line, Column: p.at.column,
 		Message: fmt.Sprintf("placeholder {%s} ", p.name) + fmt.Sprintf(format, args...),
-		Hint:    didYouMean(p.name, known),
+		Hint:    DidYouMean(p.name, known),
 	}
 }
 

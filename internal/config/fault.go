@@ -142,8 +142,8 @@ func nearest(s string, candidates []string) string {
 	return best
 }
 
-// didYouMean is the hint for an unknown word.
-func didYouMean(s string, candidates []string) string {
+// DidYouMean is the hint for an unknown word.
+func DidYouMean(s string, candidates []string) string {
 	if c := nearest(s, candidates); c != "" {
 		return fmt.Sprintf("did you mean %q?", c)
 	}

@@ -36,7 +36,7 @@ func (d *decoder) links(c *Config) {
 			case slices.Contains(m.Links[:i], to):
 				d.fault(at, "", "member %s stands here twice", to)
 			case !known:
-				d.fault(at, didYouMean(string(to), c.names()), "links of %s name %s, which is no member", m.Name, to)
+				d.fault(at, DidYouMean(string(to), c.names()), "links of %s name %s, which is no member", m.Name, to)
 				d.faults[len(d.faults)-1].Warning = true
 			case !other.wants(m.Name):
 				d.fault(at, fmt.Sprintf("add %q to the links of %s, or take %s out here", m.Name, to, to),

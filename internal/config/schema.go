@@ -112,7 +112,7 @@ func (f Folder) ReadOnlyOn(m farm.MemberID) bool {
 type Edge struct {
 	HTTP       []string      `toml:"http,orone" default:"[\":80\"]" doc:"addresses for HTTP; an edge skips those that are not its own"`
 	HTTPS      []string      `toml:"https,orone" default:"[\":443\"]" doc:"addresses for HTTPS; an edge skips those that are not its own"`
-	Policy     string        `toml:"policy" default:"\"round_robin\"" values:"round_robin|least_connections" doc:"how a node is chosen among those that are equally fit"`
+	Policy     Policy        `toml:"policy" default:"\"round_robin\"" values:"round_robin|least_connections" doc:"how a node is chosen among those that are equally fit"`
 	MaxPerNode int           `toml:"max_per_node" default:"512" min:"1" doc:"requests in flight to one node at most; more wait"`
 	MaxQueue   int           `toml:"max_queue" default:"1024" min:"0" doc:"requests that wait for one node at most; more are answered with status 503"`
 	AnswerTime time.Duration `toml:"answer_time" default:"\"1m\"" min:"1s" doc:"how long a node may take to begin its answer"`

@@ -80,8 +80,8 @@ func (s Share) String() string {
 	return strconv.Itoa(int(s)) + "%"
 }
 
-// parseDuration is time.ParseDuration, and "d" for days of 24 hours. Negative durations are refused.
-func parseDuration(s string) (time.Duration, error) {
+// ParseDuration is time.ParseDuration, and "d" for days of 24 hours. Negative durations are refused.
+func ParseDuration(s string) (time.Duration, error) {
 	bad := fmt.Errorf("%q is not a duration: write numbers with ms, s, m, h or d, such as \"500ms\" or \"1h30m\"", s)
 	days, rest, ok := strings.Cut(s, "d")
 	if !ok {

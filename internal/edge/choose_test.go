@@ -11,23 +11,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tandem/internal/config"
 	"tandem/internal/farm"
 )
 
-func TestParsePolicy(t *testing.T) {
-	for name, want := range map[string]Policy{"": RoundRobin, "round_robin": RoundRobin, "least_connections": LeastConnections} {
-		if got, err := ParsePolicy(name); got != want || err != nil {
-			t.Errorf("ParsePolicy(%q) = %q, %v", name, got, err)
-		}
-	}
-	if _, err := ParsePolicy("fastest"); farm.KindOf(err) != farm.Invalid {
-		t.Errorf("an unknown policy gives %v", err)
-	}
-}
-
 func TestRoundRobinGivesTurnsByWeight(t *testing.T) {
 	from := []*standing{{node: &node{id: "web1"}, weight: 3}, {node: &node{id: "web2"}, weight: 1}}
-	got, p := map[farm.MemberID]int{}, RoundRobin.picker()
+	got, p := map[farm.MemberID]int{}, newPicker(config.RoundRobin)
 	for range 40 {
 		got[p.pick(from).node.id]++
 	}
@@ -43,7 +33,7 @@ func TestLeastConnections(t *testing.T) {
 		return s
 	}
 	idle, busy, strong := at(1, 1), at(3, 1), at(3, 4)
-	p := LeastConnections.picker()
+	p := newPicker(config.LeastConnections)
 	for range 10 {
 		if got := p.pick([]*standing{busy, idle}); got != idle {
 			t.Error("the busier of two was picked")
@@ -309,7 +299,7 @@ func TestConcurrentUse(t *testing.T) {
 		all.Go(func() {
 			for n := range 50 {
 				e.State(state(ids[i%3], "web1.a.7"))
-				e.SetPolicy([]Policy{RoundRobin, LeastConnections}[n%2])
+				e.SetPolicy([]config.Policy{config.RoundRobin, config.LeastConnections}[n%2])
 				e.Stats()
 			}
 		})

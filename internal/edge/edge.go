@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tandem/internal/config"
 	"tandem/internal/farm"
 )
 
@@ -37,8 +38,8 @@ type Access struct {
 // Config is what an Edge needs. Only Dialer must be set.
 type Config struct {
 	Dialer Dialer
-	Known  func(host string) bool // is there a site of that name (lower case, no port)? Nil: every name is known
-	Policy Policy                 // empty: RoundRobin
+	Site   func(host string) *config.EdgeSite // of that name (lower case, no port), nil: there is none. Nil: every name has one
+	Policy config.Policy                      // of sites that do not say; empty: RoundRobin
 	Sink   farm.Sink
 	Log    *slog.Logger
 	Now    func() time.Time
@@ -56,6 +57,7 @@ type Edge struct {
 	view    atomic.Pointer[view]
 	limits  atomic.Pointer[Limits]
 	waiting atomic.Int64 // requests that wait for another view
+	sites   sites
 
 	mu       sync.Mutex
 	nodes    []*node
@@ -75,10 +77,14 @@ func New(cfg Config) *Edge {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Site == nil {
+		silent := &config.EdgeSite{}
+		cfg.Site = func(string) *config.EdgeSite { return silent }
+	}
 	e := &Edge{
 		cfg:      cfg,
 		changed:  make(chan struct{}, 1),
-		policy:   cfg.Policy.picker(),
+		policy:   newPicker(cfg.Policy),
 		sessions: map[farm.MemberID]bool{},
 		states:   map[farm.MemberID]farm.MemberState{},
 	}
@@ -140,11 +146,11 @@ func (e *Edge) newNode(w Node) *node {
 	return n
 }
 
-// SetPolicy changes how nodes are chosen; requests under way are not touched.
-func (e *Edge) SetPolicy(p Policy) {
+// SetPolicy changes how nodes are chosen for sites that do not say; requests under way are not touched.
+func (e *Edge) SetPolicy(p config.Policy) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.policy = p.picker()
+	e.policy = newPicker(p)
 	e.renew()
 }
 

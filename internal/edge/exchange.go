@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"tandem/internal/config"
 	"tandem/internal/farm"
 )
 
@@ -45,6 +46,9 @@ type exchange struct {
 	r     *http.Request
 	id    string
 	begun time.Time
+	site  *site // that is asked for; never nil when admit has found one
+
+	options *config.EdgeSite // of the site; immutable
 
 	head    []byte // request line and header as nodes get it
 	safe    bool   // the method may be repeated

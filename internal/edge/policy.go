@@ -3,35 +3,17 @@ package edge
 import (
 	"sync/atomic"
 
-	"tandem/internal/farm"
+	"tandem/internal/config"
 )
-
-// Policy names how the edge chooses among nodes that are equally fit.
-type Policy string
-
-const (
-	RoundRobin       Policy = "round_robin"       // in turn, by weight
-	LeastConnections Policy = "least_connections" // the one with the fewest requests in flight, by weight
-)
-
-// ParsePolicy returns the policy of that name; the empty name is RoundRobin.
-func ParsePolicy(name string) (Policy, error) {
-	switch p := Policy(name); p {
-	case "":
-		return RoundRobin, nil
-	case RoundRobin, LeastConnections:
-		return p, nil
-	}
-	return "", farm.Errorf("choose policy", name, farm.Invalid, "no such policy: use %s or %s", RoundRobin, LeastConnections)
-}
 
 // picker is a policy at work. It is called by many goroutines, and never with none to choose from.
 type picker interface {
 	pick(from []*standing) *standing
 }
 
-func (p Policy) picker() picker {
-	if p == LeastConnections {
+// newPicker is the policy at work; the empty one is RoundRobin.
+func newPicker(p config.Policy) picker {
+	if p == config.LeastConnections {
 		return &leastConnections{}
 	}
 	return &roundRobin{}

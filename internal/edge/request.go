@@ -35,12 +35,13 @@ func (p *payload) present() bool { return p.stream || len(p.kept) > 0 }
 func (x *exchange) admit() bool {
 	r := x.r
 	host := bareHost(r.Host)
+	x.site, x.options = x.edge.siteOf(host)
 	switch {
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
 		return x.refuse(http.StatusMethodNotAllowed, "this method is not served here")
 	case host == "" || !isURI(r.Host):
 		return x.refuse(http.StatusBadRequest, "the request names no host")
-	case x.edge.cfg.Known != nil && !x.edge.cfg.Known(host):
+	case x.site == nil:
 		return x.refuse(http.StatusMisdirectedRequest, "there is no site of this name here")
 	case strings.HasPrefix(r.URL.Path, "/.tandem/"):
 		return x.serveOwn()

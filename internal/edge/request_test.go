@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"tandem/internal/config"
 )
 
 // headOf is the sorted header lines that a node gets for r, and the request line first.
@@ -101,7 +103,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		"the nodes' own":            {func(r *http.Request) { r.URL.Path = "/.tandem/secret" }, 404},
 	} {
 		network := newNetwork()
-		e := healthyEdge(network, Config{Known: func(host string) bool { return strings.HasPrefix(host, "shop.test") }}, "web1")
+		e := healthyEdge(network, Config{Site: shopOnly}, "web1")
 		r := visit("GET", "/", nil)
 		c.change(r)
 		if w := get(e, r); w.Code != c.status {
@@ -113,7 +115,15 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestKnownGetsBareHosts(t *testing.T) {
+// shopOnly knows no site but shop.test.
+func shopOnly(host string) *config.EdgeSite {
+	if strings.HasPrefix(host, "shop.test") {
+		return &config.EdgeSite{}
+	}
+	return nil
+}
+
+func TestSitesAreAskedForByBareHosts(t *testing.T) {
 	for host, want := range map[string]string{
 		"shop.test": "shop.test", "SHOP.Test:8443": "shop.test", "shop.test.": "shop.test", "[::1]:80": "::1", "[::1]": "::1", "127.0.0.1:80": "127.0.0.1",
 	} {

@@ -11,7 +11,7 @@ import (
 type view struct {
 	healthy  []*standing
 	draining []*standing
-	picker   picker
+	picker   picker                 // for sites that have none of their own
 	folders  map[farm.FolderID]bool // that any node speaks of
 	lackFrom time.Time              // since when no node takes requests; zero: one does
 	next     chan struct{}          // closed when the view is replaced
@@ -101,11 +101,11 @@ func (t *attempts) stale(s *standing) bool { return t.failed[standingKey{s.node,
 
 // best picks the node for a request: one that has all that the session has seen, that has not failed this request
 // yet, and that is not draining, in this order of importance. Nil: wait for a view that has one.
-func (v *view) best(want farm.Session, t *attempts) *standing {
+func (v *view) best(p picker, want farm.Session, t *attempts) *standing {
 	covers := func(s *standing) bool { return v.covers(s, want) }
 	for _, ok := range []func(*standing) bool{t.fresh, t.stale} {
 		for _, from := range [][]*standing{v.healthy, v.draining} {
-			if s := v.pick(from, func(s *standing) bool { return ok(s) && covers(s) }); s != nil {
+			if s := pick(p, from, func(s *standing) bool { return ok(s) && covers(s) }); s != nil {
 				return s
 			}
 		}
@@ -114,10 +114,10 @@ func (v *view) best(want farm.Session, t *attempts) *standing {
 }
 
 // any picks a node when waiting for a better one has taken too long. Nil: there is none at all.
-func (v *view) any(t *attempts) *standing {
+func (v *view) any(p picker, t *attempts) *standing {
 	for _, ok := range []func(*standing) bool{t.fresh, t.stale, func(*standing) bool { return true }} {
 		for _, from := range [][]*standing{v.healthy, v.draining} {
-			if s := v.pick(from, ok); s != nil {
+			if s := pick(p, from, ok); s != nil {
 				return s
 			}
 		}
@@ -126,7 +126,7 @@ func (v *view) any(t *attempts) *standing {
 }
 
 // pick lets the policy choose among those that are ok, and if possible among those that need not let it queue.
-func (v *view) pick(from []*standing, ok func(*standing) bool) *standing {
+func pick(p picker, from []*standing, ok func(*standing) bool) *standing {
 	fit := filter(from, ok)
 	if free := filter(fit, (*standing).hasRoom); len(free) > 0 {
 		fit = free
@@ -134,7 +134,7 @@ func (v *view) pick(from []*standing, ok func(*standing) bool) *standing {
 	if len(fit) == 0 {
 		return nil
 	}
-	return v.picker.pick(fit)
+	return p.pick(fit)
 }
 
 // filter returns those that are ok. Mostly that is all, which costs no memory.

@@ -151,7 +151,7 @@ func (m *Member) buildServing() error {
 		Parent: parent, Self: m.self, Here: m.file, Unseal: m.identity.Unseal, Own: m.ownIP, Consistency: m, Forwarder: newForwarder(m), Log: m.log,
 	})
 	m.visitors = m.web.Trusted()
-	m.edge = edge.New(edge.Config{Dialer: dialer{m}, Known: m.web.Serves, Sink: m.sink, Log: m.log, Now: time.Now})
+	m.edge = edge.New(edge.Config{Dialer: dialer{m}, Site: m.web.Edge, Sink: m.sink, Log: m.log, Now: time.Now})
 	return nil
 }
 

@@ -68,6 +68,7 @@ func (p *prepared) Commit() {
 func (m *Member) serveEdge(c *config.Config, me config.Member) {
 	if !me.Has(farm.RoleEdge) {
 		m.edge.SetNodes(nil)
+		m.edge.SetSites(nil)
 		return
 	}
 	var nodes []edge.Node
@@ -77,8 +78,9 @@ func (m *Member) serveEdge(c *config.Config, me config.Member) {
 	m.edge.SetLimits(edge.Limits{
 		MaxPerNode: c.Edge.MaxPerNode, MaxQueue: c.Edge.MaxQueue, AnswerTime: c.Edge.AnswerTime, HideNode: c.Edge.HideNode,
 	})
-	m.edge.SetPolicy(edge.Policy(c.Edge.Policy))
+	m.edge.SetPolicy(c.Edge.Policy)
 	m.edge.SetNodes(nodes)
+	m.edge.SetSites(m.web.Edges())
 }
 
 // applyFronts listens where the edge and the sites' bindings want it, on addresses that are this member's own. Where both

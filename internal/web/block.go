@@ -12,6 +12,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"tandem/internal/config"
 )
 
 // block is a loaded block of a site file. It does what Caddy's server does around the routes of a site, so that a site
@@ -20,6 +22,7 @@ type block struct {
 	line     int // in the site file
 	bindings []binding
 	tls      tlsOptions
+	edge     *config.EdgeSite // nil: it has no edge directive
 	server   *caddyhttp.Server
 	routes   caddyhttp.MiddlewareHandler
 	errors   caddyhttp.MiddlewareHandler // nil: no handle_errors

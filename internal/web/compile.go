@@ -33,6 +33,7 @@ type compiled struct {
 	segments []caddyfile.Segment // for the positions of faults
 	bindings []binding
 	tls      tlsOptions
+	edge     *config.EdgeSite // nil: it has no edge directive
 	routes   caddyhttp.RouteList
 	errors   caddyhttp.RouteList
 	named    map[string]*caddyhttp.Route
@@ -185,6 +186,10 @@ func compileBlock(b caddyfile.ServerBlock, named []caddyfile.ServerBlock) (*comp
 	if err != nil {
 		return nil, err
 	}
+	edge, err := takeEdge(&b)
+	if err != nil {
+		return nil, err
+	}
 	cfg, _, err := httpcaddyfile.ServerType{}.Setup(append(slices.Clone(named), b), nil)
 	if err != nil {
 		return nil, err
@@ -193,7 +198,7 @@ func compileBlock(b caddyfile.ServerBlock, named []caddyfile.ServerBlock) (*comp
 	if err := json.Unmarshal(cfg.AppsRaw["http"], &app); err != nil {
 		return nil, err
 	}
-	c := &compiled{line: b.Keys[0].Line, segments: b.Segments, tls: options, named: map[string]*caddyhttp.Route{}}
+	c := &compiled{line: b.Keys[0].Line, segments: b.Segments, tls: options, edge: edge, named: map[string]*caddyhttp.Route{}}
 	if cfg.Logging != nil {
 		c.logs = cfg.Logging.Logs
 	}
@@ -215,10 +220,28 @@ func compileBlock(b caddyfile.ServerBlock, named []caddyfile.ServerBlock) (*comp
 	return c, nil
 }
 
-// at is an error with a position as faultOf understands it.
-func at(t caddyfile.Token, format string, args ...any) error {
-	return fmt.Errorf("%w, at %s:%d", fmt.Errorf(format, args...), t.File, t.Line)
+// placedError is an error with a position as faultOf understands it.
+type placedError struct {
+	err    error
+	token  caddyfile.Token
+	advice string // what would be right; may be empty
 }
+
+func at(t caddyfile.Token, format string, args ...any) *placedError {
+	return &placedError{err: fmt.Errorf(format, args...), token: t}
+}
+
+func (e *placedError) hint(advice string) *placedError {
+	e.advice = advice
+	return e
+}
+
+// Error is as Caddy's own errors are.
+func (e *placedError) Error() string {
+	return fmt.Sprintf("%s, at %s:%d", e.err, e.token.File, e.token.Line)
+}
+
+func (e *placedError) Unwrap() error { return e.err }
 
 // withoutHosts takes off the matcher that the adapter puts around a block with host names.
 func withoutHosts(routes caddyhttp.RouteList) caddyhttp.RouteList {
@@ -344,7 +367,11 @@ func faultOf(file string, line int, err error) config.Fault {
 	if at := strings.IndexByte(message, '\n'); at > 0 {
 		message = message[:at]
 	}
-	return config.Fault{File: file, Line: line, Message: message}
+	f := config.Fault{File: file, Line: line, Message: message}
+	if placed := (*placedError)(nil); errors.As(err, &placed) {
+		f.Hint = placed.advice
+	}
+	return f
 }
 
 // faultOfLoad is about a module that does not take its configuration; Caddy gives no position then, but the module's

@@ -57,7 +57,7 @@ type environment struct {
 func (s *site) name(p *program) {
 	s.users.Store(1)
 	for _, c := range p.blocks {
-		s.blocks = append(s.blocks, &block{line: c.line, bindings: c.bindings, tls: c.tls})
+		s.blocks = append(s.blocks, &block{line: c.line, bindings: c.bindings, tls: c.tls, edge: c.edge})
 	}
 }
 
@@ -100,7 +100,7 @@ func loadBlock(ctx caddy.Context, c compiled, env environment) (*block, error) {
 		}
 	}
 	env.roots = f.roots
-	b := &block{line: c.line, bindings: c.bindings, tls: c.tls, log: env.log, proxies: f.proxies}
+	b := &block{line: c.line, bindings: c.bindings, tls: c.tls, edge: c.edge, log: env.log, proxies: f.proxies}
 	// Handlers look for the server in the request; ours has no listeners and no routes but the named ones.
 	b.server = &caddyhttp.Server{NamedRoutes: c.named}
 	ctx = ctx.WithValue(caddyhttp.ServerCtxKey, b.server)

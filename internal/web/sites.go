@@ -32,6 +32,7 @@ type Sites struct {
 	writers *caddy.UsagePool // of access logs
 	table   atomic.Pointer[table]
 	live    atomic.Pointer[[]SiteStatus]
+	silent  *config.EdgeSite // of blocks that say nothing to the edges
 
 	requests, failures atomic.Uint64 // see Counts
 }
@@ -48,7 +49,7 @@ type SiteStatus struct {
 
 // New returns Sites that serve nothing yet.
 func New(cfg Config) *Sites {
-	s := &Sites{cfg: cfg, writers: caddy.NewUsagePool()}
+	s := &Sites{cfg: cfg, writers: caddy.NewUsagePool(), silent: &config.EdgeSite{}}
 	s.table.Store(newTable())
 	s.live.Store(&[]SiteStatus{})
 	return s

@@ -1,0 +1,120 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"tandem/internal/config"
+)
+
+// edgeDirective holds what a block of a site file says to the edges. Caddy never sees it.
+const edgeDirective = "edge"
+
+// edgeOption is one option in a block's edge directive. read finds d at the option's name, takes its arguments and its
+// block, and fails without saying where, unless it knows better (see at).
+type edgeOption struct {
+	read func(d *caddyfile.Dispenser, o *config.EdgeSite) error
+	many bool // it may stand there several times
+}
+
+var edgeOptions = map[string]edgeOption{
+	"policy": {read: readPolicy},
+}
+
+// Edge is what the live revision says to the edges about the host name's site; nil: there is no such site. Where a name has
+// several blocks, as for HTTP and HTTPS, the first that has the directive speaks for all.
+func (s *Sites) Edge(host string) *config.EdgeSite {
+	targets := s.table.Load().all.find(normalHost(host))
+	if len(targets) == 0 {
+		return nil
+	}
+	for i := range targets {
+		if o := targets[i].block.edge; o != nil {
+			return o
+		}
+	}
+	return s.silent
+}
+
+// Edges are the blocks of the live revision that have the directive edge.
+func (s *Sites) Edges() []*config.EdgeSite {
+	var all []*config.EdgeSite
+	for _, st := range s.table.Load().sites {
+		for _, b := range st.blocks {
+			if b.edge != nil {
+				all = append(all, b.edge)
+			}
+		}
+	}
+	return all
+}
+
+// takeEdge takes the edge directive out of a block, and reads it; nil: there is none.
+func takeEdge(b *caddyfile.ServerBlock) (*config.EdgeSite, error) {
+	var o *config.EdgeSite
+	var others []caddyfile.Segment
+	for _, s := range b.Segments {
+		if s.Directive() != edgeDirective {
+			others = append(others, s)
+			continue
+		}
+		if o != nil {
+			return nil, at(s[0], "a block has one edge directive at most")
+		}
+		o = &config.EdgeSite{Name: b.Keys[0].File + " " + b.Keys[0].Text}
+		if err := readEdge(s, o); err != nil {
+			return nil, err
+		}
+	}
+	b.Segments = others
+	return o, nil
+}
+
+func readEdge(s caddyfile.Segment, o *config.EdgeSite) error {
+	d := caddyfile.NewDispenser(s)
+	d.Next()
+	if d.NextArg() {
+		return at(d.Token(), "edge takes its options in a block: edge { policy least_connections }")
+	}
+	seen := map[string]bool{}
+	for d.NextBlock(0) {
+		word := d.Token()
+		option, known := edgeOptions[word.Text]
+		switch {
+		case !known:
+			return at(word, "edge has no option %q", word.Text).hint(config.DidYouMean(word.Text, slices.Sorted(maps.Keys(edgeOptions))))
+		case seen[word.Text] && !option.many:
+			return at(word, "%s stands there twice", word.Text)
+		}
+		seen[word.Text] = true
+		if err := option.read(d, o); err != nil {
+			if placed := (*placedError)(nil); errors.As(err, &placed) {
+				return err
+			}
+			return at(word, "%s: %w", word.Text, err)
+		}
+		if d.NextArg() {
+			return at(d.Token(), "%s takes no %q", word.Text, d.Val())
+		}
+	}
+	return nil
+}
+
+// oneArg is an option's only argument; what says what it is.
+func oneArg(d *caddyfile.Dispenser, what string) (string, error) {
+	args := d.RemainingArgs()
+	if len(args) != 1 {
+		return "", fmt.Errorf("it takes %s", what)
+	}
+	return args[0], nil
+}
+
+func readPolicy(d *caddyfile.Dispenser, o *config.EdgeSite) (err error) {
+	o.Policy, err = config.ParsePolicy(strings.Join(d.RemainingArgs(), " "))
+	return err
+}

@@ -1,0 +1,82 @@
+package web
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"tandem/internal/config"
+	"tandem/internal/farm"
+)
+
+func TestEdgeDirective(t *testing.T) {
+	for text, want := range map[string]struct {
+		options *config.EdgeSite
+		fault   string // "line:column: message (hint)"
+	}{
+		"":     {},
+		"edge": {options: &config.EdgeSite{}},
+		"edge {\n\t\tpolicy least_connections\n\t}": {options: &config.EdgeSite{Policy: config.LeastConnections}},
+		"edge on":                            {fault: `:2:2: edge takes its options in a block`},
+		"edge {\n\t\tpolcy round_robin\n\t}": {fault: `:3:3: edge has no option "polcy" (did you mean "policy"?)`},
+		"edge {\n\t\tpolicy\n\t}":            {fault: `:3:3: policy: "" is not one of round_robin, least_connections`},
+		"edge {\n\t\tpolicy fastest\n\t}":    {fault: `:3:10: policy: "fastest" is not one of`},
+		"edge {\n\t\tpolicy round_robin\n\t\tpolicy round_robin\n\t}": {fault: `:4:3: policy stands there twice`},
+		"edge\n\tedge":                     {fault: `:3:2: a block has one edge directive at most`},
+		"handle {\n\t\tedge {\n\t\t}\n\t}": {fault: `edge`},
+	} {
+		p, faults := compile("sites/a.caddy", "a.test {\n\t"+text+"\n\trespond a\n}")
+		switch {
+		case want.fault != "":
+			if len(faults) != 1 || !strings.Contains(faults[0].String(), want.fault) || faults[0].Line < 2 {
+				t.Errorf("%q: %v, want %s", text, faults, want.fault)
+			}
+		case faults != nil:
+			t.Errorf("%q: %v", text, faults)
+		case want.options == nil:
+			if p.blocks[0].edge != nil {
+				t.Errorf("%q says %+v", text, p.blocks[0].edge)
+			}
+		default:
+			want.options.Name = "sites/a.caddy a.test"
+			if got := p.blocks[0].edge; !reflect.DeepEqual(got, want.options) {
+				t.Errorf("%q says %+v", text, got)
+			}
+		}
+	}
+}
+
+// Whoever answers or balances: a name's options are those of the first of its blocks that has some.
+func TestEdgeOptionsOfAHost(t *testing.T) {
+	r := newRig(t)
+	const least = "\n\tedge {\n\t\tpolicy least_connections\n\t}\n"
+	for _, role := range []farm.Role{farm.RoleNode, farm.RoleEdge} {
+		c := farmOf(map[string]string{
+			"a": "a.test {\n\trespond a\n}\nhttp://a.test {" + least + "\trespond a\n}",
+			"b": "*.b.test {" + least + "}",
+			"c": "(common) {" + least + "}\nc.test, d.test {\n\timport common\n}\ne.test {\n}",
+		})
+		c.Members[0].Roles = []farm.Role{role}
+		p, err := r.Prepare(t.Context(), nil, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Commit()
+		for host, want := range map[string]string{
+			"A.test:80": "sites/a.caddy http://a.test", "x.b.test": "sites/b.caddy *.b.test", "d.test": "sites/c.caddy c.test",
+		} {
+			if got := r.Edge(host); got == nil || got.Name != want || got.Policy != config.LeastConnections {
+				t.Errorf("%s, %s: %+v, want %s", role, host, got, want)
+			}
+		}
+		if e := r.Edge("e.test"); e == nil || !reflect.DeepEqual(*e, config.EdgeSite{}) || e != r.Edge("e.test") {
+			t.Errorf("a block that says nothing has %+v", e)
+		}
+		if r.Edge("f.test") != nil {
+			t.Error("a site that is not there has options")
+		}
+		if n := len(r.Edges()); n != 3 {
+			t.Errorf("%d blocks have options", n)
+		}
+	}
+}
