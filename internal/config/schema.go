@@ -48,6 +48,7 @@ type Member struct {
 	Roles       []farm.Role       `toml:"roles" default:"[\"node\"]" values:"node|edge" doc:"what it does: a node holds the folders and serves the sites, an edge takes visitors and balances them over the nodes"`
 	Key         string            `toml:"key,required" doc:"fingerprint of its key; remove the table or change the key to revoke the member" example:"\"sha256:4f0c...\""`
 	Weight      int               `toml:"weight" default:"1" min:"1" max:"1000" doc:"its share of visitors, relative to the other nodes"`
+	Spare       bool              `toml:"spare" default:"false" doc:"it gets visitors only when no other node is fit"`
 	Links       []farm.MemberID   `toml:"links" doc:"members with which it holds a session; without this key all. Changes travel through members where two are not linked, see topology.md" example:"[\"hub\"]"`
 	Bandwidth   Rate              `toml:"bandwidth" default:"\"unlimited\"" doc:"the most that is sent to it by each of the others, and by it to each of them; small changes go first" example:"\"20 Mbit/s\""`
 	BandwidthAt []Hours           `toml:"bandwidth_at,orone" doc:"other limits at times of the week, in the sender's time zone; the first that fits counts" example:"[\"mon-fri 08:00-18:00 5 Mbit/s\"]"`
@@ -112,10 +113,11 @@ func (f Folder) ReadOnlyOn(m farm.MemberID) bool {
 type Edge struct {
 	HTTP       []string      `toml:"http,orone" default:"[\":80\"]" doc:"addresses for HTTP; an edge skips those that are not its own"`
 	HTTPS      []string      `toml:"https,orone" default:"[\":443\"]" doc:"addresses for HTTPS; an edge skips those that are not its own"`
-	Policy     Policy        `toml:"policy" default:"\"round_robin\"" values:"round_robin|least_connections" doc:"how a node is chosen among those that are equally fit"`
+	Policy     Policy        `toml:"policy" default:"\"round_robin\"" doc:"how a node is chosen among those that are equally fit: round_robin, least_connections, least_time, two_choices, or hash with what is hashed; see [balancing](balancing.md#policies)" example:"\"hash cookie sid\""`
 	MaxPerNode int           `toml:"max_per_node" default:"512" min:"1" doc:"requests in flight to one node at most; more wait"`
 	MaxQueue   int           `toml:"max_queue" default:"1024" min:"0" doc:"requests that wait for one node at most; more are answered with status 503"`
 	AnswerTime time.Duration `toml:"answer_time" default:"\"1m\"" min:"1s" doc:"how long a node may take to begin its answer"`
+	SlowStart  time.Duration `toml:"slow_start" default:"\"10s\"" doc:"for how long the share of a node grows after it has come up; 0: it has all of its share at once"`
 	HideNode   bool          `toml:"hide_node" default:"false" doc:"do not name the node in the header Tandem-Node"`
 }
 

@@ -167,6 +167,13 @@ func (d *decoder) edge(c *Config) {
 	}
 	listen("edge.http", c.Edge.HTTP)
 	listen("edge.https", c.Edge.HTTPS)
+	if at, ok := d.taken("edge.policy"); ok {
+		policy, err := ParsePolicy(string(c.Edge.Policy))
+		if err != nil {
+			d.fault(at, "", "%q: %s", "edge.policy", err)
+		}
+		c.Edge.Policy = policy
+	}
 }
 
 // checkHostPort reports what is wrong with an address. A host is needed to dial, not to listen.

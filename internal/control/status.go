@@ -174,6 +174,7 @@ const (
 	HealthUnknown  HealthState = "Unknown"
 	HealthHealthy  HealthState = "Healthy"
 	HealthFailing  HealthState = "Failing"
+	HealthStrained HealthState = "Strained"
 	HealthDraining HealthState = "Draining"
 )
 

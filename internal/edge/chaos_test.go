@@ -107,7 +107,7 @@ func waitHealthy(t *testing.T, e *Edge, n int) {
 	t.Helper()
 	for deadline := time.After(10 * time.Second); ; {
 		v := e.view.Load()
-		if len(v.healthy) == n {
+		if healthy(v) == n {
 			return
 		}
 		select {

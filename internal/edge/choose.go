@@ -21,14 +21,14 @@ var errNoNode = errors.New("no node takes requests")
 func (x *exchange) choose() (*standing, error) {
 	for {
 		v := x.edge.view.Load()
-		s := v.best(x.site.picker(v), x.want, &x.tried)
+		s := x.best(v)
 		if s == nil {
 			if changed, err := x.await(v); err != nil {
 				return nil, err
 			} else if changed {
 				continue
 			}
-			if s = v.any(x.site.picker(v), &x.tried); s == nil {
+			if s = x.any(v); s == nil {
 				return nil, errNoNode
 			}
 		}

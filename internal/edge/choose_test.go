@@ -19,7 +19,7 @@ func TestRoundRobinGivesTurnsByWeight(t *testing.T) {
 	from := []*standing{{node: &node{id: "web1"}, weight: 3}, {node: &node{id: "web2"}, weight: 1}}
 	got, p := map[farm.MemberID]int{}, newPicker(config.RoundRobin)
 	for range 40 {
-		got[p.pick(from).node.id]++
+		got[p.pick(from, nil).node.id]++
 	}
 	if want := map[farm.MemberID]int{"web1": 30, "web2": 10}; !maps.Equal(got, want) {
 		t.Errorf("turns %v, want %v", got, want)
@@ -35,17 +35,17 @@ func TestLeastConnections(t *testing.T) {
 	idle, busy, strong := at(1, 1), at(3, 1), at(3, 4)
 	p := newPicker(config.LeastConnections)
 	for range 10 {
-		if got := p.pick([]*standing{busy, idle}); got != idle {
+		if got := p.pick([]*standing{busy, idle}, nil); got != idle {
 			t.Error("the busier of two was picked")
 		}
-		if got := p.pick([]*standing{idle, strong}); got != strong {
+		if got := p.pick([]*standing{idle, strong}, nil); got != strong {
 			t.Error("3 of weight 4 are fewer than 1 of weight 1")
 		}
 	}
 	even := map[*standing]int{}
 	equals := []*standing{at(0, 1), at(0, 1)}
 	for range 10 {
-		even[p.pick(equals)]++
+		even[p.pick(equals, nil)]++
 	}
 	if even[equals[0]] != 5 {
 		t.Errorf("of 10 turns among equals the first got %d", even[equals[0]])

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -58,6 +59,7 @@ type Edge struct {
 	limits  atomic.Pointer[Limits]
 	waiting atomic.Int64 // requests that wait for another view
 	sites   sites
+	random  func() float64 // at least 0, below 1
 
 	mu       sync.Mutex
 	nodes    []*node
@@ -87,10 +89,13 @@ func New(cfg Config) *Edge {
 		policy:   newPicker(cfg.Policy),
 		sessions: map[farm.MemberID]bool{},
 		states:   map[farm.MemberID]farm.MemberState{},
+		random:   rand.Float64,
 	}
 	e.limits.Store(new(cfg.Limits.orDefault()))
 	e.life, e.end = context.WithCancel(context.Background())
-	e.view.Store(&view{picker: e.policy, lackFrom: cfg.Now(), next: make(chan struct{})})
+	first := newView(nil, e.policy, 0)
+	first.lackFrom = cfg.Now()
+	e.view.Store(first)
 	return e
 }
 
@@ -106,7 +111,7 @@ func (e *Edge) SetNodes(want []Node) {
 			e.nodes = append(e.nodes, e.newNode(w))
 			continue
 		}
-		old[i].weight = max(1, w.Weight)
+		old[i].take(w)
 		e.nodes = append(e.nodes, old[i])
 	}
 	var events []farm.Event
@@ -128,13 +133,15 @@ func (e *Edge) SetNodes(want []Node) {
 
 func (e *Edge) newNode(w Node) *node {
 	n := &node{
-		id:     w.ID,
-		pool:   newPool(e.cfg.Dialer, w.ID),
-		nudge:  make(chan struct{}, 1),
-		since:  e.cfg.Now(),
-		cause:  "not probed yet",
-		weight: max(1, w.Weight),
+		id:    w.ID,
+		seed:  hashOf(string(w.ID)),
+		now:   e.cfg.Now,
+		pool:  newPool(e.cfg.Dialer, w.ID),
+		nudge: make(chan struct{}, 1),
+		since: e.cfg.Now(),
+		cause: "not probed yet",
 	}
+	n.take(w)
 	l := e.limits.Load()
 	n.gate.resize(l.MaxPerNode, l.MaxQueue)
 	if e.sessions[w.ID] {
@@ -196,7 +203,7 @@ func (e *Edge) report(m farm.MemberID, in input, cause string) {
 	if len(events) > 0 {
 		e.renew()
 	}
-	elsewhere := len(e.view.Load().healthy) > 0
+	elsewhere := e.view.Load().takesNew()
 	e.mu.Unlock()
 
 	switch in {
@@ -224,10 +231,9 @@ func (e *Edge) step(n *node, in input, cause string) []farm.Event {
 		return nil
 	}
 	n.since, n.cause = e.cfg.Now(), cause
-	if after == Healthy || after == Draining {
-		if before == Unknown || before == Failing {
-			n.rise++
-		}
+	if n.health.state.takesRequests() && !before.takesRequests() {
+		n.rise++
+		n.up = n.since
 	}
 	ev := farm.Event{
 		ID:       farm.EventNodeDown,
@@ -239,9 +245,13 @@ func (e *Edge) step(n *node, in input, cause string) []farm.Event {
 	switch after {
 	case Healthy:
 		ev.ID, ev.Message = farm.EventNodeUp, "visitors are sent to "+string(n.id)+": "+cause
-		if before == Failing {
+		if before == Failing || before == Strained {
 			ev.Severity = farm.Healed
 		}
+	case Strained:
+		ev.Severity = farm.Fault
+		ev.Message = "visitors are sent to " + string(n.id) + " only when no other node is fit: " + cause
+		ev.Next = "look at `tandem status` on " + string(n.id)
 	case Failing:
 		ev.Severity = farm.Fault
 		ev.Next = "look at `tandem status` on " + string(n.id) + "; the others carry on"
@@ -259,21 +269,20 @@ func (e *Edge) raise(events []farm.Event) {
 // renew replaces the view and wakes who waits for a better one. Under mu.
 func (e *Edge) renew() {
 	old := e.view.Load()
-	v := &view{picker: e.policy, folders: map[farm.FolderID]bool{}, next: make(chan struct{})}
+	var all []*standing
+	folders := map[farm.FolderID]bool{}
 	for _, n := range e.nodes {
 		has := e.states[n.id].Folders
 		for f := range has {
-			v.folders[f] = true
+			folders[f] = true
 		}
-		s := &standing{node: n, weight: n.weight, rise: n.rise, has: has}
-		switch n.health.state {
-		case Healthy:
-			v.healthy = append(v.healthy, s)
-		case Draining:
-			v.draining = append(v.draining, s)
+		if n.health.state.takesRequests() {
+			all = append(all, n.standing(has))
 		}
 	}
-	if len(v.healthy)+len(v.draining) == 0 {
+	v := newView(all, e.policy, e.limits.Load().SlowStart)
+	v.folders = folders
+	if len(v.tiers) == 0 {
 		v.lackFrom = old.lackFrom
 		if v.lackFrom.IsZero() {
 			v.lackFrom = e.cfg.Now()

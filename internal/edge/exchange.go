@@ -129,6 +129,7 @@ func (x *exchange) attempt(s *standing) (f fate, stale bool, err error) {
 		return f, false, err
 	}
 	n.failures.Add(1)
+	n.answers.observe(failedAnswer, x.edge.cfg.Now())
 	stale = t != nil && t.stale
 	switch {
 	case stale:
@@ -159,7 +160,8 @@ func (x *exchange) open(s *standing) (*trip, fate, error) {
 	if x.tries > 1 {
 		n.retries.Add(1)
 	}
-	c, err := n.pool.get(x.r.Context(), x.edge.cfg.Now(), !x.safe)
+	begun := x.edge.cfg.Now()
+	c, err := n.pool.get(x.r.Context(), begun, !x.safe)
 	if err != nil {
 		return nil, unseen, err
 	}
@@ -172,6 +174,10 @@ func (x *exchange) open(s *standing) (*trip, fate, error) {
 	if err != nil {
 		t.finish(false)
 		return t, f, err
+	}
+	if !x.load.stream { // else it is the visitor who takes his time
+		now := x.edge.cfg.Now()
+		n.answers.observe(now.Sub(begun), now)
 	}
 	x.node = n.id
 	return t, f, nil

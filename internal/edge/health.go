@@ -6,13 +6,14 @@ type Health uint8
 const (
 	Unknown  Health = iota // not probed yet
 	Healthy                // takes visitors
+	Strained               // takes them too, but has said that it should be the last that does
 	Failing                // no session, or it does not answer
 	Draining               // works, but wants no new visitors
 	Removed                // no longer of this farm
 )
 
 func (h Health) String() string {
-	return [...]string{"unknown", "healthy", "failing", "draining", "removed"}[h]
+	return [...]string{"unknown", "healthy", "strained", "failing", "draining", "removed"}[h]
 }
 
 // How many results in a row it takes to change one's mind. A node not seen before has nothing to be doubted for.
@@ -34,6 +35,8 @@ const (
 	answered                 // the node answered a visitor
 	drainOn                  // the node asks for no new visitors
 	drainOff                 // it takes visitors again
+	strainOn                 // the node says that something is amiss with it
+	strainOff                // it does not any more
 	removed                  // the node left the farm
 )
 
@@ -42,6 +45,7 @@ type health struct {
 	state    Health
 	session  bool
 	draining bool
+	strained bool
 	good     int // successes in a row
 	bad      int // failures in a row
 }
@@ -60,9 +64,10 @@ func (h health) step(in input) health {
 		h.session = true // what it serves is not known yet: a probe decides
 	case drainOn, drainOff:
 		h.draining = in == drainOn
-		if h.takesRequests() {
-			h.state = h.up()
-		}
+		h = h.resettled()
+	case strainOn, strainOff:
+		h.strained = in == strainOn
+		h = h.resettled()
 	case answered:
 		h.bad = 0
 	case probeOK:
@@ -75,7 +80,7 @@ func (h health) step(in input) health {
 
 func (h health) success() health {
 	h.bad = 0
-	if !h.session || h.takesRequests() {
+	if !h.session || h.state.takesRequests() {
 		return h
 	}
 	h.good++
@@ -97,15 +102,26 @@ func (h health) failure() health {
 	return h
 }
 
+// resettled is h where a node that works has said something new of itself.
+func (h health) resettled() health {
+	if h.state.takesRequests() {
+		h.state = h.up()
+	}
+	return h
+}
+
 // up is the state of a node that works.
 func (h health) up() Health {
-	if h.draining {
+	switch {
+	case h.draining:
 		return Draining
+	case h.strained:
+		return Strained
 	}
 	return Healthy
 }
 
-func (h health) takesRequests() bool { return h.state == Healthy || h.state == Draining }
+func (h Health) takesRequests() bool { return h == Healthy || h == Strained || h == Draining }
 
 // undecided tells whether the next result may change the state, so that it is worth having soon.
 func (h health) undecided() bool { return h.good > 0 || h.bad > 0 }

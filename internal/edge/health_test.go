@@ -14,8 +14,8 @@ import (
 )
 
 func TestEveryTransition(t *testing.T) {
-	all := []input{sessionUp, sessionLost, probeOK, probeBad, connBad, answered, drainOn, drainOff, removed}
-	names := []string{"sessionUp", "sessionLost", "probeOK", "probeBad", "connBad", "answered", "drainOn", "drainOff", "removed"}
+	all := []input{sessionUp, sessionLost, probeOK, probeBad, connBad, answered, drainOn, drainOff, strainOn, strainOff, removed}
+	names := []string{"sessionUp", "sessionLost", "probeOK", "probeBad", "connBad", "answered", "drainOn", "drainOff", "strainOn", "strainOff", "removed"}
 	start := map[string]health{
 		"unknown, no session":     {},
 		"unknown":                 {session: true},
@@ -29,23 +29,31 @@ func TestEveryTransition(t *testing.T) {
 		"failing, 1 ok, drain on": {state: Failing, session: true, draining: true, good: 1},
 		"draining":                {state: Draining, session: true, draining: true},
 		"draining, 1 failure":     {state: Draining, session: true, draining: true, bad: 1},
+		"strained":                {state: Strained, session: true, strained: true},
+		"draining, strained":      {state: Draining, session: true, draining: true, strained: true},
+		"failing, 1 ok, strained": {state: Failing, session: true, strained: true, good: 1},
+		"unknown, strained":       {session: true, strained: true},
 		"removed":                 {state: Removed},
 	}
 	// The states after each input, in the order of all; "-" means no change of state.
 	want := map[string][]string{
-		"unknown, no session":     {"-", "failing", "-", "-", "-", "-", "-", "-", "removed"},
-		"unknown":                 {"-", "failing", "healthy", "-", "-", "-", "-", "-", "removed"},
-		"unknown, drain on":       {"-", "failing", "draining", "-", "-", "-", "-", "-", "removed"},
-		"unknown, 1 failure":      {"-", "failing", "healthy", "failing", "failing", "-", "-", "-", "removed"},
-		"healthy":                 {"-", "failing", "-", "-", "-", "-", "draining", "-", "removed"},
-		"healthy, 1 failure":      {"-", "failing", "-", "failing", "failing", "-", "draining", "-", "removed"},
-		"failing, no session":     {"-", "-", "-", "-", "-", "-", "-", "-", "removed"},
-		"failing":                 {"-", "-", "-", "-", "-", "-", "-", "-", "removed"},
-		"failing, 1 ok":           {"-", "-", "healthy", "-", "-", "-", "-", "-", "removed"},
-		"failing, 1 ok, drain on": {"-", "-", "draining", "-", "-", "-", "-", "-", "removed"},
-		"draining":                {"-", "failing", "-", "-", "-", "-", "-", "healthy", "removed"},
-		"draining, 1 failure":     {"-", "failing", "-", "failing", "failing", "-", "-", "healthy", "removed"},
-		"removed":                 {"-", "-", "-", "-", "-", "-", "-", "-", "-"},
+		"unknown, no session":     {"-", "failing", "-", "-", "-", "-", "-", "-", "-", "-", "removed"},
+		"unknown":                 {"-", "failing", "healthy", "-", "-", "-", "-", "-", "-", "-", "removed"},
+		"unknown, drain on":       {"-", "failing", "draining", "-", "-", "-", "-", "-", "-", "-", "removed"},
+		"unknown, 1 failure":      {"-", "failing", "healthy", "failing", "failing", "-", "-", "-", "-", "-", "removed"},
+		"healthy":                 {"-", "failing", "-", "-", "-", "-", "draining", "-", "strained", "-", "removed"},
+		"healthy, 1 failure":      {"-", "failing", "-", "failing", "failing", "-", "draining", "-", "strained", "-", "removed"},
+		"failing, no session":     {"-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "removed"},
+		"failing":                 {"-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "removed"},
+		"failing, 1 ok":           {"-", "-", "healthy", "-", "-", "-", "-", "-", "-", "-", "removed"},
+		"failing, 1 ok, drain on": {"-", "-", "draining", "-", "-", "-", "-", "-", "-", "-", "removed"},
+		"draining":                {"-", "failing", "-", "-", "-", "-", "-", "healthy", "-", "-", "removed"},
+		"draining, 1 failure":     {"-", "failing", "-", "failing", "failing", "-", "-", "healthy", "-", "-", "removed"},
+		"removed":                 {"-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-"},
+		"strained":                {"-", "failing", "-", "-", "-", "-", "draining", "-", "-", "healthy", "removed"},
+		"draining, strained":      {"-", "failing", "-", "-", "-", "-", "-", "strained", "-", "-", "removed"},
+		"failing, 1 ok, strained": {"-", "-", "strained", "-", "-", "-", "-", "-", "-", "-", "removed"},
+		"unknown, strained":       {"-", "failing", "strained", "-", "-", "-", "-", "-", "-", "-", "removed"},
 	}
 	for name, h := range start {
 		for i, in := range all {

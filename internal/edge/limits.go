@@ -10,6 +10,7 @@ type Limits struct {
 	MaxPerNode int           // requests in flight to one node, at least 1
 	MaxQueue   int           // requests that wait for such a place, per node
 	AnswerTime time.Duration // how long a node may take to begin its answer
+	SlowStart  time.Duration // how long a node takes to its whole share after it has come up; 0: it has that at once
 	HideNode   bool          // leave the header Tandem-Node out of answers
 }
 
@@ -36,4 +37,5 @@ func (e *Edge) SetLimits(l Limits) {
 	for _, n := range e.nodes {
 		n.gate.resize(l.MaxPerNode, l.MaxQueue)
 	}
+	e.renew()
 }

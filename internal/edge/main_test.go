@@ -132,6 +132,16 @@ func healthyEdge(d Dialer, cfg Config, ids ...farm.MemberID) *Edge {
 	return e
 }
 
+// healthy counts the nodes that take new visitors.
+func healthy(v *view) (n int) {
+	for _, tier := range v.tiers {
+		if tier[0].rank != rankDraining {
+			n += len(tier)
+		}
+	}
+	return n
+}
+
 // pass lets virtual time pass in a synctest bubble.
 func pass(d time.Duration) { <-time.After(d) }
 
@@ -250,7 +260,7 @@ func startEdge(tb testing.TB, d Dialer, cfg Config, ids ...farm.MemberID) (*Edge
 	e.SetNodes(nodes)
 	for deadline := time.After(10 * time.Second); ; {
 		v := e.view.Load()
-		if len(v.healthy) == len(ids) {
+		if healthy(v) == len(ids) {
 			return e, srv
 		}
 		select {

@@ -10,26 +10,46 @@ import (
 // Node is a member that serves the sites.
 type Node struct {
 	ID     farm.MemberID
-	Weight int // share of the visitors, against the other nodes' weights; below 1 counts as 1
+	Key    string // the fingerprint of its key, which visitors don't know
+	Weight int    // share of the visitors, against the other nodes' weights; below 1 counts as 1
+	Spare  bool   // it gets visitors only when no other node is fit
 }
 
 // node is what the edge has for one Node as long as it is of the farm. Fields without a note are immutable.
 type node struct {
 	id    farm.MemberID
+	seed  uint64 // of its hashes
+	now   func() time.Time
 	pool  *pool
 	gate  gate
 	nudge chan struct{} // wakes the prober; one place
+
+	answers answerTimes
 
 	health health // under Edge.mu
 	since  time.Time
 	cause  string
 	weight int
-	rise   int // how often it has come up
+	spare  bool
+	mark   string    // in affinity cookies
+	rise   int       // how often it has come up
+	up     time.Time // when it has come up
 
 	suspect  atomic.Bool // health.bad > 0: an answer is worth reporting
 	requests atomic.Int64
 	failures atomic.Int64
 	retries  atomic.Int64
+}
+
+// take takes what the configuration says of the node. Under Edge.mu.
+func (n *node) take(w Node) { n.weight, n.spare, n.mark = max(1, w.Weight), w.Spare, markOf(w) }
+
+// standing is the node as it stands now. Under Edge.mu.
+func (n *node) standing(has map[farm.FolderID]farm.FolderState) *standing {
+	return &standing{
+		node: n, rank: rankOf(n.health.state, n.spare), weight: n.weight, spare: n.spare, mark: n.mark,
+		rise: n.rise, up: n.up, since: n.since, has: has,
+	}
 }
 
 // wake makes the prober probe now.

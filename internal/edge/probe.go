@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,10 @@ import (
 
 // HealthPath is what nodes answer with status 200 while they serve, and the edge while it has a node to send to.
 const HealthPath = "/.tandem/health"
+
+// StrainHeader is the field of a node's answer about its health that says on one line what is amiss with it, while it still
+// serves. It then gets visitors only when no other node is fit.
+const StrainHeader = "Tandem-Strain"
 
 // A node that stops answering without its session being lost is found within ProbeInterval + 2 * ProbeTime, under a
 // second: a result that could change the state is confirmed at once.
@@ -79,14 +84,11 @@ func (e *Edge) watch(ctx context.Context, n *node) {
 		e.mu.Unlock()
 		wait := ProbeInterval
 		if session {
-			in, cause := probeOK, "it answers"
-			if err := e.probe(ctx, n); err != nil {
-				in, cause = probeBad, "health probe: "+err.Error()
-			}
+			strain, err := e.probe(ctx, n)
 			if ctx.Err() != nil {
 				return
 			}
-			e.report(n.id, in, cause)
+			e.judge(n, strain, err)
 			e.mu.Lock()
 			if n.health.undecided() {
 				wait = confirmTime
@@ -98,16 +100,31 @@ func (e *Edge) watch(ctx context.Context, n *node) {
 	}
 }
 
+// judge takes the result of a probe.
+func (e *Edge) judge(n *node, strain string, err error) {
+	switch {
+	case err != nil:
+		e.report(n.id, probeBad, "health probe: "+err.Error())
+		return
+	case strain != "":
+		e.report(n.id, strainOn, strain)
+	default:
+		e.report(n.id, strainOff, "nothing is amiss any more")
+	}
+	e.report(n.id, probeOK, cmp.Or(strain, "it answers"))
+}
+
 // probe asks the node for its health on a connection like those that visitors' requests take.
-func (e *Edge) probe(ctx context.Context, n *node) error {
+func (e *Edge) probe(ctx context.Context, n *node) (strain string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, ProbeTime)
 	defer cancel()
 	c, err := n.pool.get(ctx, e.cfg.Now(), false)
 	if err != nil {
-		return err
+		return "", err
 	}
 	stop := context.AfterFunc(ctx, c.interrupt)
 	a, err := c.askHealth(string(n.id))
+	strain = a.get(StrainHeader)
 	if stop() && err == nil && !a.close && c.br.Buffered() == 0 {
 		n.pool.put(c, e.cfg.Now())
 	} else {
@@ -115,13 +132,13 @@ func (e *Edge) probe(ctx context.Context, n *node) error {
 	}
 	switch {
 	case isTimeout(err):
-		return fmt.Errorf("no answer within %v", ProbeTime)
+		return "", fmt.Errorf("no answer within %v", ProbeTime)
 	case err != nil:
-		return err
+		return "", err
 	case a.status != http.StatusOK:
-		return fmt.Errorf("it says %d %s", a.status, http.StatusText(a.status))
+		return "", fmt.Errorf("it says %d %s", a.status, http.StatusText(a.status))
 	}
-	return nil
+	return strain, nil
 }
 
 // maxHealthBytes bounds what a node says of its health.

@@ -39,7 +39,7 @@ func (t *trip) relay() (fate, error) {
 	if all && a.chunked {
 		length = int64(len(held))
 	}
-	x.commit(a, length)
+	x.commit(t.s, a, length)
 	if err := x.write(held); err != nil {
 		return gone, err
 	}
@@ -114,7 +114,7 @@ func (t *trip) stream(b *body) (fate, error) {
 }
 
 // commit begins the answer to the visitor. From here on the request can't be sent again.
-func (x *exchange) commit(a *answer, length int64) {
+func (x *exchange) commit(s *standing, a *answer, length int64) {
 	h := x.w.Header()
 	setFields(h, a.fields)
 	if length >= 0 && a.status != http.StatusNoContent {
@@ -122,6 +122,7 @@ func (x *exchange) commit(a *answer, length int64) {
 	}
 	x.mark(h)
 	x.status = a.status
+	x.bind(h, s)
 	x.w.WriteHeader(a.status)
 }
 

@@ -63,7 +63,7 @@ func (x *exchange) serveOwn() bool {
 	if x.r.URL.Path != HealthPath {
 		return x.refuse(http.StatusNotFound, "there is nothing here")
 	}
-	if v := x.edge.view.Load(); len(v.healthy)+len(v.draining) == 0 {
+	if len(x.edge.view.Load().tiers) == 0 {
 		return x.refuse(http.StatusServiceUnavailable, "no node takes visitors")
 	}
 	x.status = http.StatusOK

@@ -106,7 +106,7 @@ func onlyFirst(e *Edge, id farm.MemberID) {
 
 type firstChoice farm.MemberID
 
-func (f firstChoice) pick(from []*standing) *standing {
+func (f firstChoice) pick(from []*standing, _ *exchange) *standing {
 	for _, s := range from {
 		if s.node.id == farm.MemberID(f) {
 			return s

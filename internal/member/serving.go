@@ -73,10 +73,10 @@ func (m *Member) serveEdge(c *config.Config, me config.Member) {
 	}
 	var nodes []edge.Node
 	for _, n := range c.With(farm.RoleNode) {
-		nodes = append(nodes, edge.Node{ID: n.Name, Weight: n.Weight})
+		nodes = append(nodes, edge.Node{ID: n.Name, Key: n.Key, Weight: n.Weight, Spare: n.Spare})
 	}
 	m.edge.SetLimits(edge.Limits{
-		MaxPerNode: c.Edge.MaxPerNode, MaxQueue: c.Edge.MaxQueue, AnswerTime: c.Edge.AnswerTime, HideNode: c.Edge.HideNode,
+		MaxPerNode: c.Edge.MaxPerNode, MaxQueue: c.Edge.MaxQueue, AnswerTime: c.Edge.AnswerTime, HideNode: c.Edge.HideNode, SlowStart: c.Edge.SlowStart,
 	})
 	m.edge.SetPolicy(c.Edge.Policy)
 	m.edge.SetNodes(nodes)

@@ -2,10 +2,8 @@ package web
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
@@ -23,7 +21,8 @@ type edgeOption struct {
 }
 
 var edgeOptions = map[string]edgeOption{
-	"policy": {read: readPolicy},
+	"affinity": {read: readAffinity},
+	"policy":   {read: readPolicy},
 }
 
 // Edge is what the live revision says to the edges about the host name's site; nil: there is no such site. Where a name has
@@ -103,18 +102,4 @@ func readEdge(s caddyfile.Segment, o *config.EdgeSite) error {
 		}
 	}
 	return nil
-}
-
-// oneArg is an option's only argument; what says what it is.
-func oneArg(d *caddyfile.Dispenser, what string) (string, error) {
-	args := d.RemainingArgs()
-	if len(args) != 1 {
-		return "", fmt.Errorf("it takes %s", what)
-	}
-	return args[0], nil
-}
-
-func readPolicy(d *caddyfile.Dispenser, o *config.EdgeSite) (err error) {
-	o.Policy, err = config.ParsePolicy(strings.Join(d.RemainingArgs(), " "))
-	return err
 }

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"tandem/internal/config"
 	"tandem/internal/farm"
@@ -17,13 +18,21 @@ func TestEdgeDirective(t *testing.T) {
 		"":     {},
 		"edge": {options: &config.EdgeSite{}},
 		"edge {\n\t\tpolicy least_connections\n\t}": {options: &config.EdgeSite{Policy: config.LeastConnections}},
-		"edge on":                            {fault: `:2:2: edge takes its options in a block`},
-		"edge {\n\t\tpolcy round_robin\n\t}": {fault: `:3:3: edge has no option "polcy" (did you mean "policy"?)`},
-		"edge {\n\t\tpolicy\n\t}":            {fault: `:3:3: policy: "" is not one of round_robin, least_connections`},
-		"edge {\n\t\tpolicy fastest\n\t}":    {fault: `:3:10: policy: "fastest" is not one of`},
+		"edge {\n\t\tpolicy hash cookie sid\n\t\taffinity cookie\n\t}": {options: &config.EdgeSite{
+			Policy: "hash cookie sid", Affinity: config.Affinity{By: config.ByCookie, Cookie: "tandem_node", Drain: 30 * time.Second}}},
+		"edge {\n\t\taffinity cookie drain drain 0s\n\t}": {fault: `:3:3: affinity: drain takes a time`},
+		"edge {\n\t\taffinity cookie srv drain 1m\n\t}": {options: &config.EdgeSite{
+			Affinity: config.Affinity{By: config.ByCookie, Cookie: "srv", Drain: time.Minute}}},
+		"edge {\n\t\taffinity address drain 0s\n\t}":                  {options: &config.EdgeSite{Affinity: config.Affinity{By: config.ByAddress}}},
+		"edge {\n\t\taffinity header X\n\t}":                          {fault: `:3:3: affinity: it takes: cookie [NAME] or address`},
+		"edge {\n\t\taffinity cookie a;b\n\t}":                        {fault: `:3:3: affinity: "a;b" is no name of a cookie`},
+		"edge on":                                                     {fault: `:2:2: edge takes its options in a block`},
+		"edge {\n\t\tpolcy round_robin\n\t}":                          {fault: `:3:3: edge has no option "polcy" (did you mean "policy"?)`},
+		"edge {\n\t\tpolicy\n\t}":                                     {fault: `:3:3: policy: it takes one of round_robin, least_connections`},
+		"edge {\n\t\tpolicy fastest\n\t}":                             {fault: `:3:10: policy: "fastest" is not one of`},
 		"edge {\n\t\tpolicy round_robin\n\t\tpolicy round_robin\n\t}": {fault: `:4:3: policy stands there twice`},
-		"edge\n\tedge":                     {fault: `:3:2: a block has one edge directive at most`},
-		"handle {\n\t\tedge {\n\t\t}\n\t}": {fault: `edge`},
+		"edge\n\tedge":                                                {fault: `:3:2: a block has one edge directive at most`},
+		"handle {\n\t\tedge {\n\t\t}\n\t}":                            {fault: `edge`},
 	} {
 		p, faults := compile("sites/a.caddy", "a.test {\n\t"+text+"\n\trespond a\n}")
 		switch {
