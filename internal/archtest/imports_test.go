@@ -43,6 +43,7 @@ const ours = `
 	farm, vfs, reconcile, scan, install, replica < sim;
 	farm, config, control < test/e2e, test/acme;
 	farm, config, shell, web, member, iis < test/iis;
+	farm, config, shell, edge, web, member < test/guard;
 	config, member < docs;
 `
 

@@ -129,6 +129,9 @@ func (x *exchange) commit(s *standing, a *answer, length int64) {
 // mark says who answered.
 func (x *exchange) mark(h http.Header) {
 	h["X-Request-Id"] = []string{x.id}
+	if x.endsConnection() {
+		h["Connection"] = []string{"close"}
+	}
 	if !x.edge.limits.Load().HideNode && x.node != "" {
 		h[NodeHeader] = []string{string(x.node)}
 	}

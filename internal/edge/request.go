@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"tandem/internal/farm"
 )
@@ -26,10 +27,21 @@ type payload struct {
 	length int64  // bytes; -1: unknown
 	expect bool   // the visitor sends it only when the node says 100 Continue
 	begun  bool   // some of a stream was read: it can't be sent again
+
+	ended atomic.Bool // a stream was read to its end
 }
 
 // present tells whether there is a body.
 func (p *payload) present() bool { return p.stream || len(p.kept) > 0 }
+
+// endsConnection tells whether an HTTP/1.1 connection must not carry another request after an answer that begins now: of a body
+// that has not come whole, the rest would be taken for one. Nor may it after chunks: net/http does not tell whether there
+// was a length too, by which another server before this one may have seen another request in what follows.
+//
+// RFC 9112, sections 6.1 and 9.3.
+func (x *exchange) endsConnection() bool {
+	return x.load.stream && x.r.ProtoMajor == 1 && (x.load.length < 0 || !x.load.ended.Load())
+}
 
 // admit checks the request, prepares what is sent to a node, and tells whether to send it. If not, it has answered.
 func (x *exchange) admit() bool {
@@ -39,7 +51,7 @@ func (x *exchange) admit() bool {
 	switch {
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
 		return x.refuse(http.StatusMethodNotAllowed, "this method is not served here")
-	case host == "" || !isURI(r.Host):
+	case !isHost(r.Host) || host == "" || r.URL.Scheme != "" && r.URL.Host == "":
 		return x.refuse(http.StatusBadRequest, "the request names no host")
 	case x.site == nil:
 		return x.refuse(http.StatusMisdirectedRequest, "there is no site of this name here")
@@ -270,6 +282,30 @@ func isURI(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// isHost tells whether s can be a Host field: a name or an address, and perhaps a port.
+func isHost(s string) bool {
+	name := s
+	if i := strings.LastIndexByte(s, ':'); i > strings.LastIndexByte(s, ']') {
+		name = s[:i]
+		for _, c := range []byte(s[i+1:]) {
+			if c < '0' || c > '9' {
+				return false
+			}
+		}
+	}
+	if inner, ok := strings.CutPrefix(name, "["); ok {
+		inner, ok = strings.CutSuffix(inner, "]")
+		_, err := netip.ParseAddr(inner)
+		return ok && err == nil
+	}
+	for i := range len(name) {
+		if !tokenBytes[name[i]] {
+			return false
+		}
+	}
+	return name != ""
 }
 
 // isFieldValue tells whether s can stand in a header line.

@@ -171,6 +171,7 @@ func (x *exchange) streamBody(c *conn) (visitor, node error) {
 		}
 		switch {
 		case err == io.EOF:
+			x.load.ended.Store(true)
 			if chunked {
 				_, _ = c.bw.WriteString("0\r\n\r\n")
 			}

@@ -20,7 +20,9 @@ func guarded(h http.Handler, w http.ResponseWriter, r *http.Request) {
 	}
 	g := &guard{control: http.NewResponseController(w)}
 	if reads {
-		r.Body = &guardedBody{r.Body, g}
+		own := *r // net/http must find its own body in the request that is its own
+		own.Body = &guardedBody{r.Body, g}
+		r = &own
 	}
 	if writes {
 		w = &guardedWriter{w, g}
