@@ -76,6 +76,9 @@ func (i *Issuer) register(ctx context.Context, client *acmez.Client, set Setting
 	if set.Email != "" {
 		account.Contact = []string{"mailto:" + set.Email}
 	}
+	if set.KeyID != "" && set.MAC == "" {
+		return account, errors.New("the external account's key, mac_key in [acme], is not known here")
+	}
 	if set.KeyID != "" {
 		if err := account.SetExternalAccountBinding(ctx, client.Client, acme.EAB{KeyID: set.KeyID, MACKey: set.MAC}); err != nil {
 			return account, err

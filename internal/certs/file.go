@@ -141,9 +141,13 @@ func (f *file) stampNow() (stamp, error) {
 	if f.secret == "" {
 		return st, nil
 	}
-	st.password = f.dir.store.cfg.Password()
-	if info, err := os.Stat(f.secret); err == nil {
+	if info, err := os.Stat(f.secret); err == nil && info.Size() > 0 {
 		st.times[2], st.sizes[2] = info.ModTime(), info.Size()
+		return st, nil
+	}
+	var err error
+	if st.password, err = f.dir.store.cfg.Password(); err != nil {
+		return stamp{}, fmt.Errorf("its password is not known here: %w", err)
 	}
 	return st, nil
 }

@@ -129,7 +129,7 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 func TestStoreReadsPFX(t *testing.T) {
 	r := newStore(t)
 	password := ""
-	r.cfg.Password = func() string { return password }
+	r.cfg.Password = func() (string, error) { return password, nil }
 	i := issue(t, r.now.Add(-time.Hour), r.now.Add(time.Hour), "a.test")
 	r.put("open.test.pfx", string(issue(t, r.now.Add(-time.Hour), r.now.Add(time.Hour), "open.test").pfx(t, "")))
 	r.put("a.test.pfx", string(i.pfx(t, "secret")))

@@ -34,9 +34,9 @@ type Dir struct {
 
 // Config is what a Store needs.
 type Config struct {
-	Dirs     []Dir         // one that comes earlier wins
-	Keep     string        // directory for copies of what was good, of this member alone; empty: none are made
-	Password func() string // of PKCS #12 files that have none beside them; nil: none
+	Dirs     []Dir                  // one that comes earlier wins
+	Keep     string                 // directory for copies of what was good, of this member alone; empty: none are made
+	Password func() (string, error) // of PKCS #12 files that have none beside them; nil: none
 	// Fallback gives the certificate for names that the store has none for: the farm's own.
 	Fallback func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	Sink     farm.Sink
@@ -68,7 +68,7 @@ type directory struct {
 // NewStore returns a store that has not looked at anything yet.
 func NewStore(cfg Config) *Store {
 	if cfg.Password == nil {
-		cfg.Password = func() string { return "" }
+		cfg.Password = func() (string, error) { return "", nil }
 	}
 	s := &Store{cfg: cfg}
 	for _, d := range cfg.Dirs {

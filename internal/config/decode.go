@@ -1,6 +1,8 @@
 package config
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -19,6 +21,8 @@ type decoder struct {
 	faults Faults
 	places map[string]place // of the values in the file, by path: "member.web1.address", "edge.http[1]"
 	failed map[string]bool  // paths whose value could not be taken
+
+	secrets map[string]place // where the placeholders of secrets stand, by name
 }
 
 func newDecoder(file string, syntax Faults) *decoder {
@@ -168,9 +172,29 @@ func (d *decoder) value(n *node, v reflect.Value, path string, f field) {
 		d.int_(n, v, path, f)
 	case reflect.String:
 		if d.is(n, unstable.String, path, "a text in quotes") {
-			d.set(n, path, oneOf(n.text, f), func() { v.SetString(n.text) })
+			d.set(n, path, cmp.Or(oneOf(n.text, f), d.secret(n, f)), func() { v.SetString(n.text) })
 		}
 	}
+}
+
+// secret notes the placeholder of a secret, which stands alone, where it may stand.
+func (d *decoder) secret(n *node, f field) error {
+	names := SecretsIn(n.text)
+	if len(names) == 0 {
+		return nil
+	}
+	if f.tag.Get("secret") == "" {
+		return errors.New("a secret can stand for password in [certificates] and mac_key in [acme] only")
+	}
+	name, alone := SecretName(n.text)
+	if !alone {
+		return fmt.Errorf("the placeholder of a secret must be the whole text, as in \"{%s%s}\"", secretPrefix, names[0])
+	}
+	if d.secrets == nil {
+		d.secrets = map[string]place{}
+	}
+	d.secrets[name] = n.at
+	return nil
 }
 
 // is reports a fault unless n is of the kind.

@@ -20,7 +20,7 @@ var placeholders = []string{"{member.name}", "{member.address}", "{member.label.
 type Vars struct {
 	Member  Member
 	Folders map[farm.FolderID]string // to the path on this member
-	Secrets map[string]string        // to the value, or where that is not known something that stands for it
+	Secrets map[string]string        // to the value; empty: it is not known here, and the placeholder stands for itself
 }
 
 // Vars are the placeholders' values on the member called self, whose own file is here.
@@ -32,13 +32,13 @@ func (c *Config) Vars(self farm.MemberID, here MemberFile) Vars {
 		v.Folders[f.Name] = here.FolderPath(f)
 	}
 	for name := range c.Secrets {
-		v.Secrets[name] = unknownSecret
+		v.Secrets[name] = ""
 	}
 	return v
 }
 
 // Expand is the site's source with Tandem's placeholders filled in. The number of lines stays the same. Placeholders
-// that have no value on the member are faults and stay as they are.
+// that have no value on the member are faults and stay as they are. Those of secrets stay too: see Fill.
 func (s Site) Expand(v Vars) (string, Faults) {
 	text, faults := Expand(s.Source, v)
 	for i := range faults {
@@ -56,6 +56,9 @@ func Expand(source string, v Vars) (string, Faults) {
 		value, ok := v.lookup(p.name)
 		if !ok {
 			faults = append(faults, p.fault(v.known(), "has no value on member %s", v.Member.Name))
+			continue
+		}
+		if strings.HasPrefix(p.name, secretPrefix) {
 			continue
 		}
 		b.WriteString(source[end:p.offset])
@@ -77,7 +80,7 @@ func (v Vars) lookup(name string) (string, bool) {
 		value, ok := v.Member.Labels[label]
 		return value, ok
 	}
-	if secret, ok := strings.CutPrefix(name, "secret."); ok {
+	if secret, ok := strings.CutPrefix(name, secretPrefix); ok {
 		value, ok := v.Secrets[secret]
 		return value, ok
 	}
@@ -95,7 +98,7 @@ func (v Vars) known() []string {
 		known = append(known, "folder."+string(f))
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.Secrets)) {
-		known = append(known, "secret."+name)
+		known = append(known, secretPrefix+name)
 	}
 	return known
 }
@@ -152,7 +155,7 @@ func (c *Config) checkPlaceholders(s Site) Faults {
 		f.Warning = len(lacking) < len(nodes)
 		if label, ok := strings.CutPrefix(p.name, "member.label."); ok {
 			f.Hint = fmt.Sprintf("set %s in the labels of every node in %s", label, FarmFile)
-		} else if name, ok := strings.CutPrefix(p.name, "secret."); ok {
+		} else if name, ok := strings.CutPrefix(p.name, secretPrefix); ok {
 			if nearest(p.name, known) == "" {
 				f.Hint = "set it: tandem secret set " + name
 			}

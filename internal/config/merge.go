@@ -12,7 +12,7 @@ import (
 // Conflict is an edit that a merge had to leave out. It is still in the loser, which stays in the history.
 type Conflict struct {
 	File   string
-	Table  string   // of farm.toml, when the rest of the file could be merged
+	Table  string   // of farm.toml, or name of a secret, when the rest of the file could be merged
 	Winner Revision // without files
 	Loser  Revision // without files
 }
@@ -24,8 +24,8 @@ const mergeMessage = "merge"
 // (the zero Revision) one of the two wins whole: the later; but a revision without parents begins another farm's history,
 // and loses against one that has parents, or to the earlier beginning. It does not matter which is a and which is b.
 //
-// Edits of different files are merged, those of farm.toml table by table. Where both changed the same file or table, an
-// edit beats a deletion (but the removal of a member stands), and else the later revision wins. If the outcome is not valid, although both revisions are, the
+// Edits of different files are merged, those of farm.toml table by table, those of secrets.toml name by name. Where both changed
+// the same of these, an edit beats a deletion (but the removal of a member stands), and else the later revision wins. If the outcome is not valid, although both revisions are, the
 // later one wins whole: what two admins did apart from one another may be impossible together (a folder is removed, a
 // new site uses it).
 func Merge(base, a, b Revision) (Revision, []Conflict) {
@@ -70,6 +70,12 @@ func (m *merger) files(base Revision) map[string][]byte {
 		if name == FarmFile && hadWas && hadEarly && hadLate {
 			out[name] = m.farm(was, early, late)
 			continue
+		}
+		if name == SecretsFile && hadEarly && hadLate {
+			if merged, ok := m.secrets(was, early, late); ok {
+				out[name] = merged
+				continue
+			}
 		}
 		switch pick(part{string(was), hadWas}, part{string(early), hadEarly}, part{string(late), hadLate}) {
 		case takeEarly:
@@ -163,6 +169,44 @@ func (m *merger) farm(was, early, late []byte) []byte {
 	}
 	t := tables{m, byName(wasBlocks), byName(earlyBlocks), byName(lateBlocks)}
 	return t.merge(earlyBlocks, lateBlocks, newlineOf(late))
+}
+
+// secrets merges secrets.toml name by name; false: one of the three can't be read.
+func (m *merger) secrets(was, early, late []byte) ([]byte, bool) {
+	switch pick(part{string(was), true}, part{string(early), true}, part{string(late), true}) {
+	case takeEarly:
+		return early, true
+	case takeLate:
+		return late, true
+	}
+	var values [3]map[string]string
+	names := map[string]string{}
+	for i, src := range [][]byte{was, early, late} {
+		all, faults := parseSecrets(src)
+		if faults.Err() != nil {
+			return nil, false
+		}
+		values[i] = all
+		maps.Copy(names, all)
+	}
+	merged := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		var parts [3]part
+		for i := range values {
+			parts[i].text, parts[i].exists = values[i][name]
+		}
+		choice, is := pick(parts[0], parts[1], parts[2]), parts[2]
+		if choice == takeEarly || choice == earlyBeats {
+			is = parts[1]
+		}
+		if choice == earlyBeats || choice == lateBeats {
+			m.conflict(SecretsFile, name, choice == earlyBeats)
+		}
+		if is.exists {
+			merged[name] = is.text
+		}
+	}
+	return formatSecrets(merged), true
 }
 
 // tables merges the tables of farm.toml.

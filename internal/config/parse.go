@@ -57,6 +57,7 @@ func Parse(files map[string][]byte) (*Config, Faults) {
 	var secretFaults Faults
 	c.Secrets, secretFaults = parseSecrets(files[SecretsFile])
 	faults = append(faults, secretFaults...)
+	faults = append(faults, c.checkFarmSecrets()...)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if sitePattern.MatchString(name) {
 			c.Sites = append(c.Sites, Site{File: name, Source: string(files[name])})

@@ -30,6 +30,8 @@ type Config struct {
 	ACME         ACME
 	Sites        []Site            // sorted by file
 	Secrets      map[string]string // sealed values by name
+
+	secretAt map[string]place // where farm.toml uses secrets, by name
 }
 
 // Farm is the table [farm].
@@ -123,7 +125,7 @@ type Edge struct {
 
 // Certificates is the table [certificates].
 type Certificates struct {
-	Password string `toml:"password" doc:"password of the PFX files in certs/; one that is called HOST.pfx.pass, beside the file, comes first" example:"\"correct horse\""`
+	Password string `toml:"password" secret:"yes" doc:"password of the PFX files in certs/; one that is called HOST.pfx.pass, beside the file, comes first; may be a [secret](secrets.md)" example:"\"{secret.pfx-password}\""`
 }
 
 // ACME is the table [acme].
@@ -137,7 +139,7 @@ type ACME struct {
 	DNSWait    time.Duration   `toml:"dns_wait" default:"\"30s\"" doc:"how long a record takes until the authority sees it"`
 	Members    []farm.MemberID `toml:"members,orone" doc:"members that may order; without this key all. One does, the next one if it fails" example:"[\"edge1\"]"`
 	KeyID      string          `toml:"key_id" doc:"of an external account, for authorities that want one"`
-	MACKey     string          `toml:"mac_key" doc:"the external account's key, as the authority gives it (base64url)"`
+	MACKey     string          `toml:"mac_key" secret:"yes" doc:"the external account's key, as the authority gives it (base64url); may be a [secret](secrets.md)"`
 }
 
 // Events is the table [events].

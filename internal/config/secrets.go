@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -20,13 +21,12 @@ const SecretsFile = "secrets.toml"
 // maxSecretBytes bounds a value.
 const maxSecretBytes = 4 << 10
 
-// unknownSecret stands for a value where it can't be opened and does not matter: at a check, and on edges.
-const unknownSecret = "secret"
+// secretPrefix begins the placeholders of secrets.
+const secretPrefix = "secret."
 
 var secretName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
 
-// CheckSecret says what is wrong with the name or the value of a secret. Values are put into site files as they are, so they
-// must not contain what means something there.
+// CheckSecret says what is wrong with the name or the value of a secret.
 func CheckSecret(name, value string) error {
 	switch {
 	case !secretName.MatchString(name):
@@ -35,8 +35,10 @@ func CheckSecret(name, value string) error {
 		return errors.New("the value is empty")
 	case len(value) > maxSecretBytes:
 		return fmt.Errorf("the value has %d bytes; the limit is %d", len(value), maxSecretBytes)
-	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"`{}\\", r) }):
-		return errors.New("the value holds a space, a quote, a brace, a backslash or something else than printable ASCII, which mean something in a site file; encode it, as base64 for example")
+	case !utf8.ValidString(value) || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && !strings.ContainsRune("\t\r\n", r) }):
+		return errors.New("the value is no text: it holds control characters, or is not UTF-8; encode it, as base64 for example")
+	case strings.ContainsAny(value, "{}"):
+		return errors.New("the value holds a brace, with which the web server's own placeholders begin and end; encode it, as base64 for example")
 	}
 	return nil
 }
@@ -79,39 +81,71 @@ func PutSecret(src []byte, name, sealed string) ([]byte, error) {
 	if all[name] = sealed; sealed == "" {
 		delete(all, name)
 	}
+	return formatSecrets(all), nil
+}
+
+// formatSecrets is secrets.toml.
+func formatSecrets(all map[string]string) []byte {
 	var b bytes.Buffer
 	b.WriteString("# Written by: tandem secret set NAME. Only the farm's nodes can open the values.\n\n")
 	for _, n := range slices.Sorted(maps.Keys(all)) {
 		fmt.Fprintf(&b, "%s = %s\n", tomlKey(n), tomlString(all[n]))
 	}
-	return b.Bytes(), nil
+	return b.Bytes()
 }
 
-// SecretUses says in which site files each secret is used, those that do not exist too.
+// Sealed are the values of secrets.toml as they stand there, by name; nil if there is none or it can't be read.
+func Sealed(files map[string][]byte) map[string]string {
+	sealed, _ := parseSecrets(files[SecretsFile])
+	return sealed
+}
+
+// SecretName is the secret that a value of farm.toml stands for; false: it stands for itself.
+func SecretName(text string) (name string, is bool) {
+	name, is = strings.CutPrefix(text, "{"+secretPrefix)
+	name, end := strings.CutSuffix(name, "}")
+	return name, is && end && secretName.MatchString(name)
+}
+
+// FarmSecrets are the names of the secrets that farm.toml itself uses, which all members must know, edges too.
+func (c *Config) FarmSecrets() []string { return slices.Sorted(maps.Keys(c.secretAt)) }
+
+// checkFarmSecrets reports the secrets that farm.toml uses and that are not set.
+func (c *Config) checkFarmSecrets() Faults {
+	var faults Faults
+	for _, name := range c.FarmSecrets() {
+		if _, set := c.Secrets[name]; !set {
+			at := c.secretAt[name]
+			faults = append(faults, Fault{File: FarmFile, Line: at.line, Column: at.column,
+				Message: fmt.Sprintf("placeholder {%s%s} has no value", secretPrefix, name), Hint: "set it: tandem secret set " + name})
+		}
+	}
+	return faults
+}
+
+// SecretUses says in which files each secret is used, those that do not exist too: farm.toml, site files, and those of sites
+// that are disabled.
 func SecretUses(files map[string][]byte) map[string][]string {
 	uses := map[string][]string{}
 	for _, file := range slices.Sorted(maps.Keys(files)) {
-		if !sitePattern.MatchString(file) {
+		if file == SecretsFile {
 			continue
 		}
-		for _, p := range findPlaceholders(string(files[file])) {
-			if name, ok := strings.CutPrefix(p.name, "secret."); ok && !slices.Contains(uses[name], file) {
-				uses[name] = append(uses[name], file)
-			}
+		for _, name := range SecretsIn(string(files[file])) {
+			uses[name] = append(uses[name], file)
 		}
 	}
 	return uses
 }
 
-// Mask puts the placeholders of secrets in place of their values.
-func (v Vars) Mask(faults Faults) Faults {
-	for i := range faults {
-		for _, name := range slices.Sorted(maps.Keys(v.Secrets)) {
-			if value := v.Secrets[name]; value != unknownSecret {
-				faults[i].Message = strings.ReplaceAll(faults[i].Message, value, "{secret."+name+"}")
-				faults[i].Hint = strings.ReplaceAll(faults[i].Hint, value, "{secret."+name+"}")
-			}
+// SecretsIn are the names of the secrets that a text uses, sorted.
+func SecretsIn(text string) []string {
+	var names []string
+	for _, p := range findPlaceholders(text) {
+		if name, ok := strings.CutPrefix(p.name, secretPrefix); ok {
+			names = append(names, name)
 		}
 	}
-	return faults
+	slices.Sort(names)
+	return slices.Compact(names)
 }

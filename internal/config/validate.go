@@ -22,7 +22,7 @@ var (
 
 // check reports what is wrong with a decoded farm.toml beyond the form of its values, and returns it as a Config.
 func (d *decoder) check(file *farmFile) *Config {
-	c := &Config{Farm: file.Farm, Edge: file.Edge, Events: file.Events, Certificates: file.Certificates, ACME: file.ACME}
+	c := &Config{Farm: file.Farm, Edge: file.Edge, Events: file.Events, Certificates: file.Certificates, ACME: file.ACME, secretAt: d.secrets}
 	for _, name := range slices.Sorted(maps.Keys(file.Member)) {
 		m := file.Member[name]
 		id, err := farm.ParseMemberID(name)

@@ -29,9 +29,13 @@ func (f acmeFarm) Settings() acme.Settings {
 		}
 		root = b
 	}
+	mac, err := f.m.secrets.value(c, a.MACKey)
+	if err != nil {
+		mac = "" // an account that is there already needs none
+	}
 	return acme.Settings{
 		Agreed: a.Agree, Directory: a.Directory, Roots: root, Email: a.Email, Challenges: a.Challenges, Hook: a.DNSHook,
-		HookWait: a.DNSWait, KeyID: a.KeyID, MAC: a.MACKey, Issuers: a.Members,
+		HookWait: a.DNSWait, KeyID: a.KeyID, MAC: mac, Issuers: a.Members,
 	}
 }
 

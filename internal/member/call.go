@@ -16,6 +16,7 @@ const (
 	callDrop  = "preserved.drop"
 	callSteer = "folder.steer"
 	callWhy   = "folder.why"
+	callOpen  = "secret.open"
 )
 
 const (
@@ -86,6 +87,13 @@ func (m *Member) Call(ctx context.Context, from farm.MemberID, q wire.CallReques
 		}
 		why, err := m.whyHere(ctx, req)
 		return writeCall(why, err)
+	case callOpen:
+		var req openRequest
+		if err := readCall(q, &req); err != nil {
+			return nil, err
+		}
+		reply, err := m.secrets.openFor(from, req)
+		return writeCall(reply, err)
 	}
 	return nil, farm.Errorf("call", q.Method, farm.Unsupported, "%s asks for what this version does not know", from)
 }

@@ -46,11 +46,12 @@ func newCertificates(m *Member) *certificates {
 }
 
 // password is that of the store's PFX files.
-func (c *certificates) password() string {
-	if live := c.m.config(); live != nil {
-		return live.Certificates.Password
+func (c *certificates) password() (string, error) {
+	live := c.m.config()
+	if live == nil {
+		return "", nil
 	}
-	return ""
+	return c.m.secrets.value(live, live.Certificates.Password)
 }
 
 // get implements shell.GetCertificate.

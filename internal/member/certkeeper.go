@@ -41,6 +41,7 @@ func (c *certificates) watch(ctx context.Context) error {
 	ends := &certs.Expiry{Path: c.m.paths.ends(), Sink: c.m.sink, Now: time.Now}
 	tick := time.NewTicker(surveyTime)
 	defer tick.Stop()
+	c.m.secrets.await(ctx)
 	for {
 		c.store.Survey()
 		if err := ends.Check(c.store.InUse(hostsOf(c.m.web.SecureHosts())), c.m.speaks()); err != nil {

@@ -100,6 +100,11 @@ func (l *links) anyHas(id farm.FolderID, pos farm.Position) bool {
 func (l *links) any() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.anyUp()
+}
+
+// anyUp is any with the lock held.
+func (l *links) anyUp() bool {
 	for _, s := range l.at {
 		if s.up {
 			return true

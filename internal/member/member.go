@@ -72,6 +72,7 @@ type Member struct {
 	web      *web.Sites
 	visitors http.Handler // of requests that other members pass on
 	certs    *certificates
+	secrets  *secretKeeper
 	acme     *acme.Issuer
 	edge     *edge.Edge
 
@@ -138,6 +139,7 @@ func build(o RunOptions) (*Member, error) {
 
 // buildServing makes what visitors meet.
 func (m *Member) buildServing() error {
+	m.secrets = newSecretKeeper(m)
 	m.certs = newCertificates(m)
 	m.acme = acme.New(acme.Config{
 		Self: m.self, Dir: m.paths.acme(), Stage: m.paths.certStage(), Farm: acmeFarm{m}, Sink: m.sink, Log: m.log.With("part", "acme"),
@@ -148,7 +150,7 @@ func (m *Member) buildServing() error {
 		return err
 	}
 	m.web = web.New(web.Config{
-		Parent: parent, Self: m.self, Here: m.file, Unseal: m.identity.Unseal, Own: m.ownIP, Consistency: m, Forwarder: newForwarder(m), Log: m.log,
+		Parent: parent, Self: m.self, Here: m.file, Unseal: m.secrets.open, Own: m.ownIP, Consistency: m, Forwarder: newForwarder(m), Log: m.log,
 	})
 	m.visitors = m.web.Trusted()
 	m.edge = edge.New(edge.Config{Dialer: dialer{m}, Site: m.web.Edge, Sink: m.sink, Log: m.log, Now: time.Now})

@@ -51,6 +51,7 @@ func (m *Member) run(parent context.Context, ready func()) error {
 	m.group.Go(func() error { return m.watchAddresses(m.ctx) })
 	m.group.Go(func() error { return m.certs.watch(m.ctx) })
 	m.group.Go(func() error { return m.certs.staple(m.ctx) })
+	m.group.Go(func() error { return m.secrets.run(m.ctx) })
 	m.group.Go(func() error { return m.acme.Run(m.ctx) })
 	m.group.Go(func() error { return m.shell.Run(m.ctx) })
 	m.group.Go(func() error { return m.edge.Run(m.ctx) })

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"tandem/internal/config"
+	"tandem/internal/farm"
 )
 
 // TestSecretIsServedAndNotShown sets a secret on one member: a site on another one uses it, the new value too, and it is
@@ -82,4 +83,40 @@ func TestSecretIsServedAndNotShown(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestSecretsWithoutTheKey: an edge gets to know those secrets that farm.toml uses, after a restart too, and no others;
+// once it is made a node, all.
+func TestSecretsWithoutTheKey(t *testing.T) {
+	web1 := first(t, "web1")
+	edge1 := web1.joinAs("edge1", farm.RoleEdge)
+	for name, value := range map[string]string{"pfx": "the password", "db": "another # one"} {
+		if done, err := web1.SetSecret(t.Context(), name, value); err != nil || !done.Check.OK {
+			t.Fatalf("%+v, %v", done, err)
+		}
+	}
+	web1.edit(config.FarmFile, func(src string) string { return src + "\n[certificates]\npassword = \"{secret.pfx}\"\n" })
+	knows := func() bool {
+		password, err := edge1.certs.password()
+		return err == nil && password == "the password"
+	}
+	eventually(t, "the edge knows the password", knows)
+	edge1.end()
+	edge1.start()
+	eventually(t, "the edge knows the password after a restart", knows)
+	sealed := edge1.config().Secrets
+	if value, err := edge1.secrets.open("db", sealed["db"]); farm.KindOf(err) != farm.Denied {
+		t.Errorf("an edge is told another secret: %q, %v", value, err)
+	}
+	if value, err := edge1.secrets.open("pfx", sealed["db"]); farm.KindOf(err) != farm.Denied {
+		t.Errorf("an edge is told another secret by the name of one that it may know: %q, %v", value, err)
+	}
+
+	web1.edit(config.FarmFile, func(src string) string {
+		return strings.Replace(src, `roles = ["edge"]`, `roles = ["edge", "node"]`, 1)
+	})
+	eventually(t, "a node that was an edge knows all", func() bool {
+		value, err := edge1.secrets.open("db", sealed["db"])
+		return err == nil && value == "another # one"
+	})
 }

@@ -42,7 +42,7 @@ func newBuilder(s *Sites, next *config.Config) *builder {
 		names: map[binding]string{}, schemes: map[string]scheme{},
 	}
 	b.out.table.secure = securePortOf(next)
-	b.openSecrets(next.Secrets)
+	b.openSecrets(next)
 	for _, st := range s.table.Load().sites {
 		b.live[st.file] = st
 	}
@@ -50,12 +50,21 @@ func newBuilder(s *Sites, next *config.Config) *builder {
 }
 
 // openSecrets gives the placeholders of secrets their values. What can't be opened has none.
-func (b *builder) openSecrets(sealed map[string]string) {
+func (b *builder) openSecrets(c *config.Config) {
 	if b.sites.cfg.Unseal == nil || !b.node {
 		return
 	}
-	for name, s := range sealed {
-		value, err := b.sites.cfg.Unseal(name, s)
+	used := map[string]bool{}
+	for _, site := range c.Sites {
+		for _, name := range config.SecretsIn(site.Source) {
+			used[name] = true
+		}
+	}
+	for name, sealed := range c.Secrets {
+		if !used[name] {
+			continue
+		}
+		value, err := b.sites.cfg.Unseal(name, sealed)
 		if err != nil {
 			b.sites.cfg.Log.Error("a secret can't be opened", "secret", name, "err", err)
 			delete(b.vars.Secrets, name)
@@ -65,11 +74,12 @@ func (b *builder) openSecrets(sealed map[string]string) {
 	}
 }
 
-// source is a site file with its placeholders filled in.
+// source is a site file with its placeholders filled in, but for those of secrets.
 type source struct {
-	file   string
-	text   string
-	digest [32]byte
+	file    string
+	text    string
+	secrets []string // that it uses
+	digest  [32]byte
 }
 
 // takeOver adds the sites that did not change and returns the others. What is served keeps its names: a file that wants
@@ -81,7 +91,8 @@ func (b *builder) takeOver(sites []config.Site) (others []source) {
 			b.faults[site.File] = faults
 			continue
 		}
-		src := source{site.File, text, digestOf(text, b.vars, b.node)}
+		src := source{file: site.File, text: text, secrets: config.SecretsIn(text)}
+		src.digest = digestOf(src, b.vars, b.node)
 		if old := b.live[site.File]; old != nil && old.digest == src.digest && b.claim(old) == nil {
 			b.add(old)
 			continue
@@ -91,17 +102,19 @@ func (b *builder) takeOver(sites []config.Site) (others []source) {
 	return others
 }
 
-// load adds a site that is new or changed.
-func (b *builder) load(src source) config.Faults { return b.vars.Mask(b.loadClear(src)) }
-
-func (b *builder) loadClear(src source) config.Faults {
-	program, faults := compile(src.file, src.text)
+// load adds a site that is new or changed. Its faults show no secret: values meet nothing but the site's modules.
+func (b *builder) load(src source) config.Faults {
+	var fill func([]byte) []byte
+	if len(src.secrets) > 0 && b.node {
+		fill = b.vars.Fill
+	}
+	program, faults := compile(src.file, src.text, fill)
 	if faults != nil {
 		return faults
 	}
 	st := &site{file: src.file, digest: src.digest, unload: func() {}}
-	if b.node {
-		faults = b.sites.load(st, program, b.vars.Folders)
+	if b.node && (b.sites.cfg.Unseal != nil || len(src.secrets) == 0) { // else there are no values that its modules could look at
+		faults = b.vars.Hide(b.sites.load(st, program, b.vars.Folders), src.secrets)
 	} else {
 		st.name(program)
 	}
@@ -118,12 +131,15 @@ func (b *builder) loadClear(src source) config.Faults {
 }
 
 // digestOf names all that a site is made of.
-func digestOf(text string, vars config.Vars, node bool) [32]byte {
-	all := fmt.Appendf(nil, "%v\x00%s", node, text)
-	if strings.Contains(text, directive) {
+func digestOf(src source, vars config.Vars, node bool) [32]byte {
+	all := fmt.Appendf(nil, "%v\x00%s", node, src.text)
+	if strings.Contains(src.text, directive) {
 		for _, f := range slices.Sorted(maps.Keys(vars.Folders)) {
 			all = fmt.Appendf(all, "\x00%s\x00%s", f, vars.Folders[f])
 		}
+	}
+	for _, name := range src.secrets {
+		all = fmt.Appendf(all, "\x00%s\x00%s", name, vars.Secrets[name])
 	}
 	return blake3.Sum256(all)
 }

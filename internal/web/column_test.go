@@ -12,7 +12,7 @@ func TestFaultsHaveColumns(t *testing.T) {
 		{"argument", "http://a.test {\n  encode gzip bzip9\n}\n", 2, 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, faults := compile("sites/a.caddy", tt.source)
+			_, faults := compile("sites/a.caddy", tt.source, nil)
 			if len(faults) != 1 || faults[0].Line != tt.line || faults[0].Column != tt.column {
 				t.Errorf("got %v, want line %d, column %d", faults, tt.line, tt.column)
 			}

@@ -68,9 +68,10 @@ func (b binding) bindHost() string {
 	return host
 }
 
-// compile turns a site's source, its placeholders filled in, into a program.
-func compile(file, source string) (*program, config.Faults) {
-	p, faults := compileLines(file, source)
+// compile turns a site's source, its placeholders filled in but for those of secrets, into a program. fill puts the values
+// of secrets into what Caddy makes of it; nil: their placeholders stay.
+func compile(file, source string, fill func([]byte) []byte) (*program, config.Faults) {
+	p, faults := compileLines(file, source, fill)
 	lines := strings.Split(source, "\n")
 	for i, f := range faults {
 		faults[i].Line, faults[i].Column = placeOf(lines, f)
@@ -107,7 +108,7 @@ func columnOf(line, message string) (column int, found bool) {
 	return strings.Index(line, best) + 1, named[best]
 }
 
-func compileLines(file, source string) (*program, config.Faults) {
+func compileLines(file, source string, fill func([]byte) []byte) (*program, config.Faults) {
 	registerDirectives()
 	if f := checkImports(file, source); f != nil {
 		return nil, config.Faults{*f}
@@ -132,7 +133,7 @@ func compileLines(file, source string) (*program, config.Faults) {
 	}
 	p, faults := &program{}, config.Faults(nil)
 	for _, b := range sites {
-		c, err := compileBlock(b, named)
+		c, err := compileBlock(b, named, fill)
 		if err != nil {
 			faults = append(faults, faultOf(file, b.Keys[0].Line, err))
 			continue
@@ -181,7 +182,10 @@ func globalOptions(file string, b caddyfile.ServerBlock) config.Fault {
 }
 
 // compileBlock adapts one block alone, so that its routes are not mixed with those of others.
-func compileBlock(b caddyfile.ServerBlock, named []caddyfile.ServerBlock) (*compiled, error) {
+func compileBlock(b caddyfile.ServerBlock, named []caddyfile.ServerBlock, fill func([]byte) []byte) (*compiled, error) {
+	if err := secretsOutOfPlace(b); err != nil {
+		return nil, err
+	}
 	options, err := readTLS(b)
 	if err != nil {
 		return nil, err
@@ -194,8 +198,12 @@ func compileBlock(b caddyfile.ServerBlock, named []caddyfile.ServerBlock) (*comp
 	if err != nil {
 		return nil, err
 	}
+	raw := []byte(cfg.AppsRaw["http"])
+	if fill != nil {
+		raw = fill(raw)
+	}
 	var app caddyhttp.App
-	if err := json.Unmarshal(cfg.AppsRaw["http"], &app); err != nil {
+	if err := json.Unmarshal(raw, &app); err != nil {
 		return nil, err
 	}
 	c := &compiled{line: b.Keys[0].Line, segments: b.Segments, tls: options, edge: edge, named: map[string]*caddyhttp.Route{}}

@@ -34,7 +34,7 @@ func TestEdgeDirective(t *testing.T) {
 		"edge\n\tedge":                                                {fault: `:3:2: a block has one edge directive at most`},
 		"handle {\n\t\tedge {\n\t\t}\n\t}":                            {fault: `edge`},
 	} {
-		p, faults := compile("sites/a.caddy", "a.test {\n\t"+text+"\n\trespond a\n}")
+		p, faults := compile("sites/a.caddy", "a.test {\n\t"+text+"\n\trespond a\n}", nil)
 		switch {
 		case want.fault != "":
 			if len(faults) != 1 || !strings.Contains(faults[0].String(), want.fault) || faults[0].Line < 2 {

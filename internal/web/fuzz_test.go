@@ -29,7 +29,7 @@ func FuzzCompile(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, source string) {
-		p, faults := compile("sites/a.caddy", source)
+		p, faults := compile("sites/a.caddy", source, nil)
 		for _, fault := range faults {
 			if fault.File != "sites/a.caddy" || fault.Message == "" || strings.Contains(fault.Message, "\n") {
 				t.Errorf("fault is %+v", fault)

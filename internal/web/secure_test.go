@@ -21,7 +21,7 @@ func TestTLSDirective(t *testing.T) {
 		"tls {\n\t\tprotocols tls1.2 tls1.3\n\t}": {fault: "the least version"},
 		"tls {\n\t\tciphers X\n\t}":               {fault: "the least version"},
 	} {
-		p, faults := compile("sites/a.caddy", "a.test {\n\t"+text+"\n\trespond a\n}")
+		p, faults := compile("sites/a.caddy", "a.test {\n\t"+text+"\n\trespond a\n}", nil)
 		switch {
 		case want.fault != "":
 			if len(faults) != 1 || !strings.Contains(faults[0].Message, want.fault) || faults[0].Line < 2 {
