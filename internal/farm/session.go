@@ -15,16 +15,16 @@ const (
 
 // MaxSessionPositions and MaxSessionBytes bound a Session and its String.
 const (
-	MaxSessionPositions = 8
-	MaxSessionBytes     = 1 << 10
+	MaxSessionPositions = 48
+	MaxSessionBytes     = 1400
 )
 
-// Session is what a visitor has written or seen: per folder, the changes that an answer to this visitor must include.
+// Session is what a visitor has written, or seen: per folder, changes that an answer to this visitor must include.
 // The zero value asks for nothing.
 type Session map[FolderID]Vector
 
 // ParseSession is the inverse of String. What it does not understand, or what is beyond the bounds, is left out and
-// named by the error: the rest is valid and useful, and the string comes from a visitor.
+// named by the error: the rest is valid and useful.
 func ParseSession(s string) (Session, error) {
 	if s == "" {
 		return nil, nil

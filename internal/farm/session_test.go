@@ -1,6 +1,7 @@
 package farm
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -31,6 +32,15 @@ func TestSessionString(t *testing.T) {
 	}
 }
 
+// many are positions of n members.
+func many(n int) string {
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprintf("m%02d.k.1", i))
+	}
+	return strings.Join(all, "+")
+}
+
 func TestParseSessionKeepsWhatIsValid(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{"", ""},
@@ -39,7 +49,7 @@ func TestParseSessionKeepsWhatIsValid(t *testing.T) {
 		{"shop:web1.k.1/shop:web1.k.9", "shop:web1.k.9"},
 		{"shop:-", ""},
 		{"%00", ""},
-		{"a:m1.k.1+m2.k.1+m3.k.1+m4.k.1+m5.k.1+m6.k.1+m7.k.1+m8.k.1/b:m1.k.1", "a:m1.k.1+m2.k.1+m3.k.1+m4.k.1+m5.k.1+m6.k.1+m7.k.1+m8.k.1"},
+		{"a:" + many(MaxSessionPositions) + "/b:m1.k.1", "a:" + many(MaxSessionPositions)},
 		{strings.Repeat("a", MaxSessionBytes+1), ""},
 	} {
 		if got, _ := ParseSession(c.in); got.String() != c.want {
