@@ -11,8 +11,11 @@ import (
 	"tandem/internal/farm"
 )
 
-// secretInfo tells the key of secrets from all others that may be derived from the key of the CA.
-const secretInfo = "tandem secret 1"
+// What the keys that are derived from that of the CA are for, which tells them from each other.
+const (
+	secretInfo = "tandem secret 1"
+	visitInfo  = "tandem visit 1"
+)
 
 // Seal encrypts a value to the members with authority, which is all nodes: AES-256-GCM under a key that is derived from
 // that of the CA by HKDF (RFC 5869), and bound to the name. Error farm.Denied without authority.
@@ -44,16 +47,9 @@ func (id *Identity) Unseal(name, sealed string) (string, error) {
 }
 
 func (id *Identity) secrets(op string) (cipher.AEAD, error) {
-	if id.caKey == nil {
-		return nil, noAuthority(op)
-	}
-	secret, err := id.caKey.Bytes()
+	key, err := id.derive(op, secretInfo)
 	if err != nil {
-		return nil, &farm.Error{Op: op, Kind: farm.Internal, Err: err}
-	}
-	key, err := hkdf.Key(sha256.New, secret, nil, secretInfo, 32)
-	if err != nil {
-		return nil, &farm.Error{Op: op, Kind: farm.Internal, Err: err}
+		return nil, err
 	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
@@ -64,4 +60,29 @@ func (id *Identity) secrets(op string) (cipher.AEAD, error) {
 		return nil, &farm.Error{Op: op, Kind: farm.Internal, Err: err}
 	}
 	return gcm, nil
+}
+
+// VisitKey signs what visitors bring from node to node (farm.Visit): all members with authority have the same. Nil without
+// authority.
+func (id *Identity) VisitKey() []byte {
+	key, err := id.derive("sign visit", visitInfo)
+	if err != nil {
+		return nil
+	}
+	return key
+}
+
+// derive makes a key of 256 bits from that of the CA.
+func (id *Identity) derive(op, info string) ([]byte, error) {
+	if id.caKey == nil {
+		return nil, noAuthority(op)
+	}
+	secret, err := id.caKey.Bytes()
+	if err == nil {
+		secret, err = hkdf.Key(sha256.New, secret, nil, info, 32)
+	}
+	if err != nil {
+		return nil, &farm.Error{Op: op, Kind: farm.Internal, Err: err}
+	}
+	return secret, nil
 }

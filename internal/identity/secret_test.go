@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -40,5 +41,24 @@ func TestSecrets(t *testing.T) {
 	id.caKey = nil
 	if _, err := id.Unseal("db", sealed); farm.KindOf(err) != farm.Denied {
 		t.Errorf("without authority: %v", err)
+	}
+}
+
+func TestVisitKey(t *testing.T) {
+	id, err := CreateFarm(t.TempDir(), "web1", time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := CreateFarm(t.TempDir(), "web1", time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := id.VisitKey()
+	if len(key) != 32 || !bytes.Equal(key, id.VisitKey()) || bytes.Equal(key, other.VisitKey()) {
+		t.Errorf("the key is %x, then %x, another farm's %x", key, id.VisitKey(), other.VisitKey())
+	}
+	id.caKey = nil
+	if key := id.VisitKey(); key != nil {
+		t.Errorf("without authority the key is %x", key)
 	}
 }
