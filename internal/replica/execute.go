@@ -22,6 +22,9 @@ func (r *Runner) execute(ctx context.Context, effects []Effect) error {
 		return &farm.Error{Op: "index", Path: string(r.cfg.Folder), Kind: farm.KindOf(r.db.err), Err: r.db.err,
 			Next: "see that the disk of the state directory works and has room"}
 	}
+	if reach := r.machine.Reach(); !r.reach.Load().Equal(reach) {
+		r.reach.Store(&reach) // before anything of it gets on disk, or anybody is told of a position
+	}
 	var looks []Examine
 	var plans []farm.Plan
 	for _, e := range effects {

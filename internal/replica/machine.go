@@ -65,6 +65,8 @@ type Machine struct {
 
 	lows     map[farm.Actor]*lowHeap // positions heard of and not yet visible
 	early    map[farm.Actor]map[farm.Seq]bool
+	reach    farm.Vector // see Reach
+	arrivals *Arrivals
 	barriers []*barrier
 	walks    map[int]bool // walks that have no answer yet; whether barriers wait for them
 	lastWalk int
@@ -144,6 +146,7 @@ func New(cfg Config, db Catalogue) *Machine {
 		awaiting:   map[farm.Path][]farm.Path{},
 		retries:    map[farm.Path]time.Time{},
 		kept:       map[farm.Path]int{},
+		arrivals:   &Arrivals{},
 		lows:       map[farm.Actor]*lowHeap{},
 		early:      map[farm.Actor]map[farm.Seq]bool{},
 		peers:      map[farm.MemberID]*peer{},
@@ -276,6 +279,9 @@ func (m *Machine) Waiting() int {
 	}
 	return n
 }
+
+// Arrivals are the paths of which more is known than is on disk.
+func (m *Machine) Arrivals() *Arrivals { return m.arrivals }
 
 // Flying is the number of paths for which an answer is outstanding.
 func (m *Machine) Flying() int { return m.flying }

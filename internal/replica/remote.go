@@ -59,6 +59,7 @@ func (m *Machine) arrived(from farm.MemberID, c farm.Change) {
 // heard adds a position to what is known. Positions of one feed may come in any order: known grows over those that are
 // next to each other.
 func (m *Machine) heard(dot farm.Position) {
+	m.reach = m.reach.With(dot)
 	known := m.meta.Known.At(dot.Actor)
 	early := m.early[dot.Actor]
 	if dot.Seq > known+1 {

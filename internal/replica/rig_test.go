@@ -198,8 +198,30 @@ func (n *node) logf(format string, args ...any) {
 }
 
 func (n *node) step(in replica.Input) {
-	for _, e := range n.machine.Step(n.rig.now, in) {
+	effects := n.machine.Step(n.rig.now, in)
+	n.checkReach()
+	for _, e := range effects {
 		n.execute(e)
+	}
+}
+
+// checkReach sees that nothing is on disk, or planned to be, that Reach leaves out, and that what is known and not applied
+// is said to be on its way.
+func (n *node) checkReach() {
+	reach := n.machine.Reach()
+	for p, r := range n.cat.records {
+		shown := []farm.Position{r.Disk.Content.Dot, r.Disk.Meta.Dot}
+		if r.Intent != nil {
+			shown = append(shown, r.Intent.Content.Dot, r.Intent.Meta.Dot)
+		}
+		for _, dot := range shown {
+			if !reach.Covers(dot) {
+				panic(fmt.Sprintf("%s may have %s of %s on disk, which goes beyond %s", n.id, p, dot, reach))
+			}
+		}
+	}
+	if s := n.machine.State(); !n.machine.Arrivals().Any() && !s.Applied.Equal(s.Known) {
+		panic(fmt.Sprintf("%s knows %s, has applied %s, and nothing is on its way", n.id, s.Known, s.Applied))
 	}
 }
 

@@ -81,6 +81,7 @@ type Runner struct {
 	streams map[farm.MemberID]context.CancelFunc
 	state   atomic.Pointer[farm.FolderState]
 	summary atomic.Pointer[Summary]
+	reach   atomic.Pointer[farm.Vector]
 	changed chan struct{} // closed and replaced at each change of state
 	group   sync.WaitGroup
 	budget  eventBudget
@@ -98,6 +99,7 @@ func NewRunner(cfg RunnerConfig) *Runner {
 	}
 	r.state.Store(&farm.FolderState{})
 	r.summary.Store(&Summary{})
+	r.reach.Store(&cfg.Machine.Meta.Known)
 	return r
 }
 
@@ -300,6 +302,13 @@ func (r *Runner) publish() {
 
 // State is the latest state.
 func (r *Runner) State() (farm.FolderState, Summary) { return *r.state.Load(), *r.summary.Load() }
+
+// Reach includes all that may be visible on disk at the time of the call, whether it is in the state's applied or not, but
+// for what applications have written here and no barrier has passed since.
+func (r *Runner) Reach() farm.Vector { return *r.reach.Load() }
+
+// Arrivals are the paths of which more is known than is on disk.
+func (r *Runner) Arrivals() *Arrivals { return r.machine.Arrivals() }
 
 // Wait returns when all up to pos is visible here, or with ctx's error.
 func (r *Runner) Wait(ctx context.Context, pos farm.Position) error {

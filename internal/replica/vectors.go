@@ -52,10 +52,25 @@ func (m *Machine) lower(p farm.Path, r farm.Record, v farm.Vector) {
 		}
 		heap.Push(h, low{seq, p})
 	}
+	if len(w.lows) > 0 {
+		m.arrivals.expect(p, v)
+	}
 }
 
-// release says that all that w kept invisible is visible. The heaps follow when applied looks at them.
-func (m *Machine) release(w *work) { w.lows = nil }
+// release says that all that w, of path p, kept invisible is visible. The heaps follow when applied looks at them.
+func (m *Machine) release(p farm.Path, w *work) {
+	if len(w.lows) > 0 {
+		w.lows = nil
+		m.arrivals.settle(p)
+	}
+}
+
+// Reach includes all that may be visible on disk: changes are known before they are installed, and those that were heard
+// of ahead of others too. It never gets less.
+func (m *Machine) Reach() farm.Vector {
+	m.reach = m.reach.Join(m.meta.Known)
+	return m.reach
+}
 
 // applied is the vector of changes that are visible on disk.
 func (m *Machine) applied() farm.Vector {

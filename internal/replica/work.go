@@ -76,7 +76,7 @@ func (m *Machine) close(p farm.Path, w *work) {
 	m.inline -= len(w.content)
 	m.leaveRoom(w)
 	m.heal(p, w, "nothing stands in its way any more")
-	m.release(w)
+	m.release(p, w)
 	m.passBarriers(p)
 	if p.IsRoot() {
 		return
