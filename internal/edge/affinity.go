@@ -36,7 +36,7 @@ func (x *exchange) bound(v *view) *standing {
 			s = rendezvousOf(v, key, func(s *standing) bool { return x.keeps(a, s) })
 		}
 	}
-	if s == nil || !x.keeps(a, s) || !x.tried.fresh(s) || !v.covers(s, x.want) {
+	if s == nil || !x.keeps(a, s) || !x.tried.fresh(s) || !v.fits(s, x.want) {
 		return nil
 	}
 	return s

@@ -21,9 +21,12 @@ var errNoNode = errors.New("no node takes requests")
 func (x *exchange) choose() (*standing, error) {
 	for {
 		v := x.edge.view.Load()
-		s := x.best(v)
+		s, err := x.lookFor(v)
+		if err != nil {
+			return nil, err
+		}
 		if s == nil {
-			if changed, err := x.await(v); err != nil {
+			if changed, err := x.await(v, x.coverTime(v)); err != nil {
 				return nil, err
 			} else if changed {
 				continue
@@ -32,7 +35,7 @@ func (x *exchange) choose() (*standing, error) {
 				return nil, errNoNode
 			}
 		}
-		err := s.node.gate.enter(x.r.Context(), queueTime)
+		err = s.node.gate.enter(x.r.Context(), queueTime)
 		if errors.Is(err, errMoved) {
 			continue
 		}
@@ -40,14 +43,14 @@ func (x *exchange) choose() (*standing, error) {
 	}
 }
 
-// await waits for another view, and tells whether there is one. All waiting of a request together takes CoverTime at
-// most; when no node takes requests, only as long as that is news.
-func (x *exchange) await(v *view) (changed bool, err error) {
+// await waits for another view, and tells whether there is one. All waiting of a request together takes as long as limit
+// at most; when no node takes requests, only as long as that is news.
+func (x *exchange) await(v *view, limit time.Duration) (changed bool, err error) {
 	now := x.edge.cfg.Now()
-	if x.patience.IsZero() {
-		x.patience = now.Add(CoverTime)
+	if x.waits.IsZero() {
+		x.waits = now
 	}
-	left := x.patience.Sub(now)
+	left := x.waits.Add(limit).Sub(now)
 	if !v.lackFrom.IsZero() {
 		left = min(left, v.lackFrom.Add(CoverTime).Sub(now))
 	}

@@ -78,6 +78,11 @@ func TestVisitorsGoWhereTheirWritesAre(t *testing.T) {
 		{"draining, another without position", "", func(e *Edge) { drain(e, "web1", "") }, []string{"web2"}},
 		{"lost with its writer's index", "shop:web1.a.9", func(e *Edge) { e.State(state("web1", "web1.a.2+web1.b.1")) }, []string{"web1", "web2"}},
 		{"malformed position", "shop:x/%%", nil, []string{"web1", "web2"}},
+		{"only seen", "*web3*shop:web2.a.9", nil, []string{"web2"}},
+		{"shown by one that has not applied it", "*web1*shop:web2.a.9", nil, []string{"web1", "web2"}},
+		{"shown by one that has applied less than what was written", "shop:web2.a.9*web1*", nil, []string{"web1", "web2"}},
+		{"seen on one that is gone", "*web3*shop:web3.a.1", nil, []string{"web1", "web2"}},
+		{"written here, seen on one that is gone", "shop:web2.a.9*web3*shop:web3.a.1", nil, []string{"web2"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			network := newNetwork()
@@ -138,18 +143,20 @@ type result struct {
 }
 
 func TestWaitsForANodeThatHasIt(t *testing.T) {
+	session := "shop:web1.a.7"
+	key := testKey
 	bubble := func(name string, during func(*Edge), want result) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				network := newNetwork()
 				network.set("web1", named("web1"))
 				network.set("web2", named("web2"))
-				e := healthyEdge(network, Config{}, "web1", "web2")
+				e := healthyEdge(network, Config{VisitKey: key}, "web1", "web2")
 				defer closeIdle(e)
 				e.State(state("web1", "web1.a.2"))
 				e.State(state("web2", "web1.a.2"))
 				r := visit("GET", "/", nil)
-				r.Header.Set(farm.SessionHeader, "shop:web1.a.7")
+				r.Header.Set(farm.SessionHeader, signedBy(testKey, session))
 				done := ask(e, r)
 				pass(300 * time.Millisecond)
 				during(e)
@@ -165,6 +172,22 @@ func TestWaitsForANodeThatHasIt(t *testing.T) {
 	bubble("nothing comes", func(*Edge) {}, result{200, "", nil, CoverTime})
 	bubble("one is lost", func(e *Edge) { e.Link("web1", false) }, result{200, "web2", nil, CoverTime})
 	bubble("all are lost", func(e *Edge) { e.Link("web1", false); e.Link("web2", false) }, result{503, "", nil, CoverTime})
+
+	session = "*web3*shop:web1.a.7"
+	bubble("what is seen is waited for a moment", func(*Edge) {}, result{200, "", nil, moment})
+	session = "shop:web1.a.7*web3*shop:web3.a.7"
+	bubble("then what is written is still waited for", func(e *Edge) { e.State(state("web2", "web1.a.7")) }, result{200, "web2", nil, 300 * time.Millisecond})
+	key = nil
+	bubble("what is not proven is waited for a moment", func(*Edge) {}, result{200, "", nil, moment})
+	key = []byte("of another farm")
+	bubble("what is made up is not waited for", func(*Edge) {}, result{200, "", nil, 0})
+}
+
+var testKey = []byte("the farm's")
+
+func signedBy(key []byte, session string) string {
+	v, _ := farm.OpenVisit(session, nil)
+	return v.Sign(key)
 }
 
 func TestNoNode(t *testing.T) {

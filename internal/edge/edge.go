@@ -46,6 +46,8 @@ type Config struct {
 	Now    func() time.Time
 	Access func(Access) // nil: requests are logged with level debug
 
+	VisitKey []byte // proves what visitors bring, see farm.Visit; nil: that is a hint, which the nodes judge
+
 	Limits Limits // to begin with; a field that is zero has its default
 }
 

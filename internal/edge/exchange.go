@@ -54,11 +54,12 @@ type exchange struct {
 	safe    bool   // the method may be repeated
 	upgrade string // protocol to switch to; mostly empty
 	load    payload
-	want    farm.Session // what the visitor has seen
+	want    farm.Visit // what the visitor has written and seen
+	proven  bool       // ... and the farm has signed that
 
-	tried    attempts
-	tries    int
-	patience time.Time // when waiting for a node ends; zero: has not waited
+	tried attempts
+	tries int
+	waits time.Time // since when it waits for a node; zero: it has not
 
 	node   farm.MemberID // that answered
 	status int           // that the visitor got; 0: none yet

@@ -59,7 +59,7 @@ func (x *exchange) admit() bool {
 		return x.serveOwn()
 	}
 	x.safe = r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
-	x.want = wanted(r)
+	x.want, x.proven = x.edge.wanted(r)
 	if status, err := x.takeBody(); err != nil {
 		return x.refuse(status, err.Error())
 	}
@@ -114,25 +114,6 @@ func bodyStatus(err error) int {
 		return http.StatusRequestTimeout
 	}
 	return http.StatusBadRequest
-}
-
-// wanted is what the visitor has seen, by cookie or header.
-func wanted(r *http.Request) farm.Session {
-	var want farm.Session
-	if h := r.Header.Get(farm.SessionHeader); h != "" {
-		want, _ = farm.ParseSession(h) // what is malformed says nothing
-	}
-	for _, line := range r.Header["Cookie"] {
-		if !strings.Contains(line, farm.SessionCookie) {
-			continue
-		}
-		for _, c := range r.CookiesNamed(farm.SessionCookie) {
-			s, _ := farm.ParseSession(c.Value)
-			want = want.Join(s)
-		}
-		break
-	}
-	return want
 }
 
 // wantsUpgrade is the protocol that the visitor wants to switch to. Only WebSocket is passed on: "h2c" would let a

@@ -152,16 +152,16 @@ func (t *attempts) fresh(s *standing) bool {
 
 func (t *attempts) stale(s *standing) bool { return t.failed[standingKey{s.node, s.rise}] }
 
-// best picks the node for a request: one that has all that the session has seen, that has not failed this request
-// yet, and that is as fit as can be, in this order of importance. Nil: wait for a view that has one.
+// best picks the node for a request: one that has all that the visitor has written and seen, that has not failed this
+// request yet, and that is as fit as can be, in this order of importance. Nil: wait for a view that has one.
 func (x *exchange) best(v *view) *standing {
 	if s := x.bound(v); s != nil {
 		return s
 	}
-	covers := func(s *standing) bool { return v.covers(s, x.want) }
+	fits := func(s *standing) bool { return v.fits(s, x.want) }
 	for _, ok := range []func(*standing) bool{x.tried.fresh, x.tried.stale} {
 		for _, tier := range v.tiers {
-			if s := x.pick(v, tier, func(s *standing) bool { return ok(s) && covers(s) }); s != nil {
+			if s := x.pick(v, tier, func(s *standing) bool { return ok(s) && fits(s) }); s != nil {
 				return s
 			}
 		}

@@ -65,6 +65,8 @@ const (
 	EventACMEFailed      EventID = "acme.failed"      // that failed; it is tried again
 	EventCertExpiring    EventID = "cert.expiring"    // a certificate that is served ends soon, or has ended
 
+	EventWriteUnconfirmed EventID = "write.unconfirmed" // what visitors write is not on as many nodes as the site asks for
+
 	EventNodeUp   EventID = "node.up"   // the edge sends visitors to the node
 	EventNodeDown EventID = "node.down" // the edge sends no visitors to the node
 

@@ -48,13 +48,5 @@ func CheckConfig(ctx context.Context, files map[string][]byte) config.Faults {
 	return faults
 }
 
-// noFolders stands for the folders of a member that does not run.
-type noFolders struct{}
-
-func (noFolders) Barrier(_ context.Context, f farm.FolderID) (farm.Position, error) {
-	return farm.Position{}, noFolder("barrier", f)
-}
-func (noFolders) Wait(_ context.Context, f farm.FolderID, _ farm.Position) error {
-	return noFolder("wait", f)
-}
-func (noFolders) Holders(farm.FolderID, farm.Position) []farm.MemberID { return nil }
+// noFolders stands for the folders of a member that does not run: it is never asked.
+type noFolders struct{ web.Consistency }

@@ -2,15 +2,17 @@ package member
 
 import (
 	"context"
+	"sync"
 	"time"
 
+	"tandem/internal/config"
 	"tandem/internal/edge"
 	"tandem/internal/farm"
 )
 
-// spreadTime is how long an answer to an unsafe request may wait until another node has what it wrote: usually a
-// millisecond or two. Then the visitor does not depend on this node any more. It is a courtesy, not a confirmation: when
-// the time is over, the answer leaves.
+// spreadTime is how long an answer may wait until another node has what it wrote, or what it shows: usually a millisecond
+// or two. Then the visitor does not depend on this node any more. It is a courtesy, not a confirmation: when the time is
+// over, the answer leaves.
 const spreadTime = 100 * time.Millisecond
 
 // Barrier implements web.Consistency.
@@ -24,11 +26,16 @@ func (m *Member) Barrier(ctx context.Context, id farm.FolderID) (farm.Position, 
 		return farm.Position{}, err
 	}
 	if len((transport{m, id}).Linked()) > 0 {
-		ctx, cancel := context.WithTimeout(ctx, spreadTime)
-		defer cancel()
-		_ = m.links.await(ctx, func() bool { return m.links.anyHas(id, pos) }) // the time being over is no error
+		m.spread(ctx, id, pos, spreadTime)
 	}
 	return pos, nil
+}
+
+// spread waits until another node has all up to pos. The time being over is no error.
+func (m *Member) spread(ctx context.Context, id farm.FolderID, pos farm.Position, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	_ = m.links.await(ctx, func() bool { return m.links.anyHas(id, pos) })
 }
 
 // Wait implements web.Consistency.
@@ -54,6 +61,9 @@ func (m *Member) Holders(id farm.FolderID, pos farm.Position) []farm.MemberID {
 	return ids
 }
 
+// Linked implements web.Consistency.
+func (m *Member) Linked(id farm.MemberID) bool { return m.links.up(id) }
+
 // attainable is what a visitor who has seen pos may wait for. While the folder is seeded, what this member knows says
 // nothing of what is lost.
 func (m *Member) attainable(f *folder, pos farm.Position) farm.Position {
@@ -68,6 +78,154 @@ func (m *Member) attainable(f *folder, pos farm.Position) farm.Position {
 	return edge.Attainable(pos, states)
 }
 
+// Reach implements web.Consistency.
+func (m *Member) Reach(ctx context.Context, id farm.FolderID, writing bool) farm.Vector {
+	f := m.folders.get(id)
+	if f == nil {
+		return farm.Vector{}
+	}
+	if writing {
+		if _, err := f.runner.Barrier(ctx); err != nil {
+			m.log.Warn("an answer may show what has no number yet", "folder", id, "err", err)
+		}
+	}
+	reach := f.runner.Reach()
+	own, _ := f.runner.State()
+	pos := farm.Position{Actor: own.Actor, Seq: reach.At(own.Actor)}
+	if wait := f.company.look(time.Now(), pos.Seq, m.links.most(id, own.Actor)); wait > 0 && len((transport{m, id}).Linked()) > 0 {
+		m.spread(ctx, id, pos, wait)
+	}
+	return reach
+}
+
+// Reached implements web.Consistency.
+func (m *Member) Reached(id farm.FolderID, v farm.Vector) bool {
+	f := m.folders.get(id)
+	return f != nil && f.runner.Reach().CoversAll(v)
+}
+
+// Rest implements web.Consistency. A member that is away counts: it may come back to visitors before it has caught up.
+// What it had then it still has.
+func (m *Member) Rest(id farm.FolderID, v farm.Vector) farm.Vector {
+	f := m.folders.get(id)
+	if f == nil {
+		return farm.Vector{}
+	}
+	own, _ := f.runner.State()
+	key := restOf{of: v, applied: own.Applied, heard: m.links.latest(), config: m.config()}
+	if last := f.rest.Load(); last != nil && last.same(key) {
+		return last.rest
+	}
+	key.rest = v
+	for p := range v.All() {
+		if m.everywhere(f, own, p) {
+			key.rest = key.rest.Capped(p.Actor, 0)
+		}
+	}
+	f.rest.Store(&key)
+	return key.rest
+}
+
+// restOf is the latest answer of Rest, with all that it depends on.
+type restOf struct {
+	of, applied farm.Vector
+	heard       <-chan struct{}
+	config      *config.Config
+	rest        farm.Vector
+}
+
+func (r *restOf) same(s restOf) bool {
+	return r.heard == s.heard && r.config == s.config && r.of.Equal(s.of) && r.applied.Equal(s.applied)
+}
+
+// everywhere tells whether every node that holds the folder has p on disk. Those that were given up begin anew.
+func (m *Member) everywhere(f *folder, own farm.FolderState, p farm.Position) bool {
+	for _, h := range m.holders(f.spec.id) {
+		applied := own.Applied
+		if h != m.self {
+			applied = m.links.get(h).state.Folders[f.spec.id].Applied
+		}
+		if !applied.Covers(p) && !f.evicted(h) {
+			return false
+		}
+	}
+	return true
+}
+
+// company is how far others follow what this member writes in a folder.
+type company struct {
+	mu          sync.Mutex
+	own, others farm.Seq
+	since       time.Time // when it was last up to date, or moved
+}
+
+// look takes note of how far this member is with its own feed, and how far any other is, and returns how long it makes
+// sense to wait for it: it may be busy with a large file for long.
+func (c *company) look(now time.Time, own, others farm.Seq) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.own <= c.others || others != c.others {
+		c.since = now
+	}
+	c.own, c.others = own, others
+	if own <= others {
+		return 0
+	}
+	return max(0, spreadTime-now.Sub(c.since))
+}
+
+// Confirm implements web.Consistency. A member that has it counts even if it is away now: it is on its disk.
+func (m *Member) Confirm(ctx context.Context, id farm.FolderID, pos farm.Position, n int, durable bool) (have, want int) {
+	var others []farm.MemberID
+	for _, h := range m.holders(id) {
+		if f := m.folders.get(id); h != m.self && f != nil && (n >= 0 || !f.evicted(h)) {
+			others = append(others, h)
+		}
+	}
+	if want = n; n < 0 {
+		want = len(others)
+	}
+	// The time being over is no error: have says how far it came.
+	_ = m.links.await(ctx, func() bool {
+		can := 0
+		have = 0
+		for _, h := range others {
+			l := m.links.entry(h)
+			has := l.state.Folders[id].Applied
+			if durable {
+				has = l.state.Folders[id].Durable
+			}
+			switch {
+			case has.Covers(pos):
+				have++
+			case l.up && m.exchanges(id, h):
+				can++
+			}
+		}
+		return have >= want || have+can < want
+	})
+	return have, want
+}
+
 func noFolder(op string, id farm.FolderID) error {
 	return farm.Errorf(op, string(id), farm.NotFound, "this member does not hold the folder")
+}
+
+// latest changes whenever anything is heard of other members.
+func (l *links) latest() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changed
+}
+
+// most is how far the linked member that is furthest has applied a feed.
+func (l *links) most(id farm.FolderID, a farm.Actor) (most farm.Seq) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.at {
+		if s.up {
+			most = max(most, s.state.Folders[id].Applied.At(a))
+		}
+	}
+	return most
 }

@@ -64,6 +64,8 @@ type folder struct {
 	unkept     atomic.Pointer[unkept] // as of the last whole scan
 	sink       farm.Sink
 	meter      meter
+	company    company
+	rest       atomic.Pointer[restOf]
 	introduced map[farm.MemberID]bool // linked members that the runner has been told of at its beginning
 	err        error                  // why it stopped, after done
 }

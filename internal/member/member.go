@@ -150,10 +150,11 @@ func (m *Member) buildServing() error {
 		return err
 	}
 	m.web = web.New(web.Config{
-		Parent: parent, Self: m.self, Here: m.file, Unseal: m.secrets.open, Own: m.ownIP, Consistency: m, Forwarder: newForwarder(m), Log: m.log,
+		Parent: parent, Self: m.self, Here: m.file, Unseal: m.secrets.open, Own: m.ownIP, Consistency: m, Forwarder: newForwarder(m),
+		VisitKey: m.identity.VisitKey(), Sink: m.sink, Log: m.log,
 	})
 	m.visitors = m.web.Trusted()
-	m.edge = edge.New(edge.Config{Dialer: dialer{m}, Site: m.web.Edge, Sink: m.sink, Log: m.log, Now: time.Now})
+	m.edge = edge.New(edge.Config{Dialer: dialer{m}, Site: m.web.Edge, VisitKey: m.identity.VisitKey(), Sink: m.sink, Log: m.log, Now: time.Now})
 	return nil
 }
 

@@ -46,6 +46,7 @@ func (m *Member) publishFolder(id farm.FolderID, f *folder, s farm.FolderState) 
 		f.trial.Changed()
 	}
 	m.own.change(func(o *farm.MemberState) { o.Folders[id] = s })
+	f.company.look(time.Now(), s.Known.At(s.Actor), m.links.most(id, s.Actor))
 	switch id {
 	case farm.FolderFarm:
 		m.reload.Arrived()

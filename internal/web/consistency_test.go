@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,10 @@ type fakeFolders struct {
 	applied  map[farm.FolderID]farm.Vector
 	barriers map[farm.FolderID]farm.Position // what a barrier gives; missing: it fails
 	holders  map[string][]farm.MemberID      // by position
+	rest     farm.Vector                     // what of anything not every node has
+	reach    farm.Vector                     // what may be visible here
+	linked   []farm.MemberID
+	have     int // other nodes that confirm
 	asked    []string
 }
 
@@ -64,6 +69,42 @@ func (f *fakeFolders) Holders(_ farm.FolderID, p farm.Position) []farm.MemberID 
 	return f.holders[p.String()]
 }
 
+func (f *fakeFolders) Linked(id farm.MemberID) bool { return slices.Contains(f.linked, id) }
+
+func (f *fakeFolders) Rest(_ farm.FolderID, v farm.Vector) (rest farm.Vector) {
+	for p := range v.All() {
+		if f.rest.Covers(p) {
+			rest = rest.With(p)
+		}
+	}
+	return rest
+}
+
+func (f *fakeFolders) Reach(_ context.Context, id farm.FolderID, writing bool) farm.Vector {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if writing {
+		f.note("number %s", id)
+	}
+	return f.reach
+}
+
+func (f *fakeFolders) Reached(_ farm.FolderID, v farm.Vector) bool { return f.reach.CoversAll(v) }
+
+func (f *fakeFolders) Confirm(ctx context.Context, id farm.FolderID, p farm.Position, n int, durable bool) (int, int) {
+	f.mu.Lock()
+	f.note("confirm %s %s %d %v", id, p, n, durable)
+	f.mu.Unlock()
+	want := n
+	if n < 0 {
+		want = 2
+	}
+	if f.have < want {
+		<-ctx.Done()
+	}
+	return f.have, want
+}
+
 // fakeMembers answers for the other members.
 type fakeMembers struct {
 	down map[farm.MemberID]bool
@@ -84,6 +125,15 @@ type session struct {
 	*rig
 	folders *fakeFolders
 	members *fakeMembers
+	events  []string
+}
+
+var testKey = []byte("the farm's")
+
+// signed is a cookie of what the text says.
+func signed(text string) string {
+	v, _ := farm.OpenVisit(text, nil)
+	return farm.SessionCookie + "=" + v.Sign(testKey)
 }
 
 const handlers = `
@@ -97,7 +147,10 @@ const handlers = `
 
 func newSession(t *testing.T, directive string) *session {
 	s := &session{folders: &fakeFolders{}, members: &fakeMembers{}}
-	s.rig = newRig(t, func(c *Config) { c.Consistency, c.Forwarder = s.folders, s.members })
+	s.rig = newRig(t, func(c *Config) {
+		c.Consistency, c.Forwarder, c.VisitKey = s.folders, s.members, testKey
+		c.Sink = func(e farm.Event) { s.events = append(s.events, fmt.Sprint(e.ID, " ", e.Severity, " ", e.Subject)) }
+	})
 	s.mustLoad(map[string]string{"a": "http://a.test {\n\t" + directive + handlers})
 	return s
 }
@@ -119,40 +172,40 @@ func TestReadYourWrites(t *testing.T) {
 		down      map[farm.MemberID]bool
 
 		want  string // status and body
-		sets  string // the position header; "" is none, and then no cookie either
+		sets  string // what the visitor has written; "" is none, and then no cookie either
 		asked string
 		seen  string
 	}{
 		"a visitor without a cookie pays nothing": {want: "200 here"},
 		"another cookie is not ours":              {cookie: "x=" + cookie, want: "200 here"},
 		"what is covered is answered at once": {
-			cookie: cookie + "=blog:web2.a.5", applied: farm.VectorOf(pos("web2.a.5")),
+			cookie: signed("blog:web2.a.5"), applied: farm.VectorOf(pos("web2.a.5")),
 			want: "200 here", asked: "wait blog web2.a.5",
 		},
 		"a header does what the cookie does": {
-			header: "blog:web2.a.5", applied: farm.VectorOf(pos("web2.a.6")), want: "200 here", asked: "wait blog web2.a.5",
+			header: strings.TrimPrefix(signed("blog:web2.a.5"), cookie+"="), applied: farm.VectorOf(pos("web2.a.6")), want: "200 here", asked: "wait blog web2.a.5",
 		},
 		"behind, and a holder answers": {
-			cookie: cookie + "=blog:web2.a.5", holders: map[string][]farm.MemberID{"web2.a.5": {"web2"}},
+			cookie: signed("blog:web2.a.5"), holders: map[string][]farm.MemberID{"web2.a.5": {"web2"}},
 			want: "200 from web2", asked: "wait blog web2.a.5", seen: "web2 web1 203.0.113.9 http",
 		},
 		"the holder must have everything": {
-			cookie:  cookie + "=blog:web2.a.5+web3.a.1",
+			cookie:  signed("blog:web2.a.5+web3.a.1"),
 			holders: map[string][]farm.MemberID{"web2.a.5": {"web2", "web3", "web4"}, "web3.a.1": {"web3", "web4", "web1"}},
 			want:    "200 from web3", asked: "wait blog web2.a.5", seen: "web3 web1 203.0.113.9 http",
 		},
 		"the next holder is tried": {
-			cookie: cookie + "=blog:web2.a.5", holders: map[string][]farm.MemberID{"web2.a.5": {"web2", "web3"}},
+			cookie: signed("blog:web2.a.5"), holders: map[string][]farm.MemberID{"web2.a.5": {"web2", "web3"}},
 			down: map[farm.MemberID]bool{"web2": true}, proto: "https",
 			want: "200 from web3", asked: "wait blog web2.a.5", seen: "web2 web1 203.0.113.9 https,web3 web1 203.0.113.9 https",
 		},
-		"behind, and nobody has it": {cookie: cookie + "=blog:web2.a.5", want: "503", asked: "wait blog web2.a.5"},
+		"behind, and nobody has it": {cookie: signed("blog:web2.a.5"), want: "503", asked: "wait blog web2.a.5"},
 		"never passed on twice": {
-			cookie: cookie + "=blog:web2.a.5", holders: map[string][]farm.MemberID{"web2.a.5": {"web2"}}, forwarded: true,
+			cookie: signed("blog:web2.a.5"), holders: map[string][]farm.MemberID{"web2.a.5": {"web2"}}, forwarded: true,
 			want: "503", asked: "wait blog web2.a.5",
 		},
-		"other folders and nonsense are ignored": {cookie: cookie + "=shop:web2.a.5/blog:web2.a/%%%", want: "200 here"},
-		"too long is ignored":                    {cookie: cookie + "=blog:web2.a.5+" + strings.Repeat("x", farm.MaxSessionBytes), want: "200 here"},
+		"other folders and nonsense are ignored": {cookie: signed("shop:web2.a.5/blog:web2.a/%%%"), want: "200 here"},
+		"too long is ignored":                    {cookie: cookie + "=blog:web2.a.5+" + strings.Repeat("x", farm.MaxVisitBytes), want: "200 here"},
 
 		"a write takes the barrier": {
 			method: "POST", barriers: web1, want: "200 here", sets: "blog:web1.a.7", asked: "barrier blog",
@@ -161,11 +214,11 @@ func TestReadYourWrites(t *testing.T) {
 			method: "DELETE", barriers: web1, proto: "https", want: "200 here", sets: "blog:web1.a.7", asked: "barrier blog",
 		},
 		"positions of several members are kept": {
-			method: "PUT", cookie: cookie + "=blog:web1.a.3+web2.a.5", applied: farm.VectorOf(pos("web1.a.7"), pos("web2.a.5")),
+			method: "PUT", cookie: signed("blog:web1.a.3+web2.a.5"), applied: farm.VectorOf(pos("web1.a.7"), pos("web2.a.5")),
 			barriers: web1, want: "200 here", sets: "blog:web1.a.7+web2.a.5", asked: "wait blog web1.a.3,wait blog web2.a.5,barrier blog",
 		},
 		"the last two epochs of a member count": {
-			method: "PUT", cookie: cookie + "=blog:web1.8.2+web1.9.3", applied: farm.VectorOf(pos("web1.8.2"), pos("web1.9.3")),
+			method: "PUT", cookie: signed("blog:web1.8.2+web1.9.3"), applied: farm.VectorOf(pos("web1.8.2"), pos("web1.9.3")),
 			barriers: web1, want: "200 here", sets: "blog:web1.9.3+web1.a.7", asked: "wait blog web1.8.2,wait blog web1.9.3,barrier blog",
 		},
 		"a member that never wrote gives no position": {
@@ -192,6 +245,7 @@ func TestReadYourWrites(t *testing.T) {
 			}
 			s := newSession(t, tc.directive)
 			s.folders.applied = map[farm.FolderID]farm.Vector{"blog": tc.applied}
+			s.folders.rest = everything
 			s.folders.barriers, s.folders.holders, s.members.down = tc.barriers, tc.holders, tc.down
 			method := tc.method
 			if method == "" {
@@ -239,19 +293,23 @@ func sorted(s []string) []string {
 	return out
 }
 
+// everything covers all positions of the tests.
+var everything = farm.VectorOf(pos("web1.8.zz"), pos("web1.9.zz"), pos("web1.a.zz"), pos("web1.b.zz"), pos("web2.a.zz"), pos("web3.a.zz"))
+
 func checkSession(t *testing.T, res answerOf, want string, secure bool) {
 	t.Helper()
-	if got := res.Header.Get(farm.SessionHeader); got != want {
-		t.Errorf("position is %q, want %q", got, want)
-	}
-	line := res.Header.Get("Set-Cookie")
+	line, value := res.Header.Get("Set-Cookie"), res.Header.Get(farm.SessionHeader)
 	if want == "" {
-		if line != "" {
-			t.Errorf("cookie is %q, want none", line)
+		if line != "" || value != "" {
+			t.Errorf("cookie is %q, header %q, want none", line, value)
 		}
 		return
 	}
-	expect := farm.SessionCookie + "=" + want + "; Path=/; Max-Age=3600; HttpOnly"
+	v, err := farm.OpenVisit(value, testKey)
+	if got := v.String(); got != want+"*web1*" || err != nil {
+		t.Errorf("the visit is %q, %v, want %q", got, err, want)
+	}
+	expect := farm.SessionCookie + "=" + value + "; Path=/; Max-Age=3600; HttpOnly"
 	if secure {
 		expect += "; Secure"
 	}
@@ -269,7 +327,7 @@ func TestWaitEndsWhenTheChangesArrive(t *testing.T) {
 	got := make(chan string)
 	go func() {
 		req := request(t, "GET", s.edge.URL, "a.test", "/")
-		req.Header.Set("Cookie", farm.SessionCookie+"=blog:web2.a.5")
+		req.Header.Set("Cookie", signed("blog:web2.a.5"))
 		got <- do(t, req).body
 	}()
 	<-waiting.asked
@@ -322,12 +380,13 @@ func TestHeldAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rec := httptest.NewRecorder()
 			barriers := 0
-			held := hold(rec, 10, func() {
+			held := hold(rec, 10, func() bool {
 				barriers++
 				if rec.Body.Len() > 0 || rec.Flushed {
 					t.Error("something left before the barrier")
 				}
 				rec.Header().Set("Position", "1")
+				return true
 			})
 			tc.handler(held, nil)
 			if early := barriers > 0; early != tc.early {
@@ -344,7 +403,7 @@ func TestHeldAnswer(t *testing.T) {
 func TestTunnelTakesTheBarrierFirst(t *testing.T) {
 	barrier := false
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		held := hold(w, 10, func() { barrier = true })
+		held := hold(w, 10, func() bool { barrier = true; return true })
 		conn, _, err := http.NewResponseController(held).Hijack()
 		if err != nil {
 			t.Error(err)
@@ -376,6 +435,14 @@ func TestDirectiveIsStrict(t *testing.T) {
 		"read_your_writes {\n\t\twait 1s 2s\n\t}":     "wrong argument count",
 		"read_your_writes {\n\t\twait\n\t}":           "wrong argument count",
 		"read_your_writes blog {\n\t\tbuffer -1\n\t}": "is no size for a buffer",
+		"read_your_writes {\n\t\tmode strict\n\t}":    "is no mode: write eventual, session or confirmed",
+		"confirm":                                  "wrong argument count",
+		"confirm none":                             "is no number of nodes",
+		"confirm 0":                                "is no number of nodes",
+		"confirm 1 {\n\t\ttimeout 0s\n\t}":         "is no time to wait",
+		"confirm 1 {\n\t\tdurable yes\n\t}":        "wrong argument count",
+		"confirm all {\n\t\ton_timeout retry\n\t}": "is nothing to do",
+		"confirm 2 {\n\t\tbarrier yes\n\t}":        "has no option",
 	} {
 		faults := r.load(map[string]string{"a": "http://a.test {\n\t" + source + "\n}"})
 		all := faults["sites/a.caddy"]

@@ -3,8 +3,8 @@
 // # Owns
 //
 // Site files turned into handlers: each sites/*.caddy is adapted by Caddy's own Caddyfile adapter, and its modules are
-// loaded in one caddy.Context per site. The router from host names to sites. Access logs. The read_your_writes
-// directive.
+// loaded in one caddy.Context per site. The router from host names to sites. Access logs. The directives
+// read_your_writes and confirm.
 //
 // # Does not own
 //
@@ -21,8 +21,9 @@
 // Handlers see the visitor, never the edge: before a site is entered, address and scheme of the request are those of
 // the visitor, and no forwarding header of a client is left. Nothing below a directory called .tandem is ever served.
 //
-// With read_your_writes, an answer contains everything that the visitor's session has written, or it is fetched from a
-// member that has it, or it is a 503; the answer to an unsafe request leaves after the barrier.
+// With read_your_writes, an answer contains everything that the visitor has written, or it is fetched from a member that has
+// it, or it is a 503; and all that the visitor has seen, or it says that nobody who is up has it (docs/adr/0013). The answer to an
+// unsafe request leaves after the barrier; with confirm, when other nodes have what it wrote.
 //
 // # Concurrency
 //

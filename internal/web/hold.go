@@ -3,6 +3,7 @@ package web
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -13,13 +14,14 @@ import (
 type heldAnswer struct {
 	http.ResponseWriter
 	limit    int64
-	barrier  func() // sets the headers that depend on it
+	barrier  func() bool // sets the headers that depend on it; false: it has written another answer instead
 	released bool
-	status   int // 0: the handler has written nothing
+	refused  bool // what the handler writes goes nowhere
+	status   int  // 0: the handler has written nothing
 	body     bytes.Buffer
 }
 
-func hold(w http.ResponseWriter, limit int64, barrier func()) *heldAnswer {
+func hold(w http.ResponseWriter, limit int64, barrier func() bool) *heldAnswer {
 	return &heldAnswer{ResponseWriter: w, limit: limit, barrier: barrier}
 }
 
@@ -29,7 +31,10 @@ func (a *heldAnswer) release() {
 		return
 	}
 	a.released = true
-	a.barrier()
+	if a.refused = !a.barrier(); a.refused {
+		a.body = bytes.Buffer{}
+		return
+	}
 	if a.status != 0 {
 		a.ResponseWriter.WriteHeader(a.status)
 	}
@@ -42,6 +47,7 @@ func (a *heldAnswer) release() {
 // WriteHeader implements http.ResponseWriter.
 func (a *heldAnswer) WriteHeader(status int) {
 	switch {
+	case a.refused:
 	case a.released:
 		a.ResponseWriter.WriteHeader(status)
 	case status == http.StatusSwitchingProtocols:
@@ -56,14 +62,16 @@ func (a *heldAnswer) WriteHeader(status int) {
 
 // Write implements http.ResponseWriter.
 func (a *heldAnswer) Write(p []byte) (int, error) {
-	if a.released {
-		return a.ResponseWriter.Write(p)
-	}
-	if a.status == 0 {
+	if a.status == 0 && !a.released {
 		a.status = http.StatusOK
 	}
-	if int64(a.body.Len()+len(p)) > a.limit {
+	if !a.released && int64(a.body.Len()+len(p)) > a.limit {
 		a.release()
+	}
+	switch {
+	case a.refused:
+		return len(p), nil
+	case a.released:
 		return a.ResponseWriter.Write(p)
 	}
 	return a.body.Write(p)
@@ -82,6 +90,10 @@ func (a *heldAnswer) ReadFrom(r io.Reader) (int64, error) {
 			return n, err
 		}
 	}
+	if a.refused {
+		rest, err := io.Copy(io.Discard, r)
+		return n + rest, err
+	}
 	rest, err := io.Copy(a.ResponseWriter, r)
 	return n + rest, err
 }
@@ -94,7 +106,9 @@ func (a *heldAnswer) FlushError() error {
 	if a.status == 0 {
 		a.status = http.StatusOK
 	}
-	a.release()
+	if a.release(); a.refused {
+		return nil
+	}
 	return http.NewResponseController(a.ResponseWriter).Flush()
 }
 
@@ -103,9 +117,13 @@ func (a *heldAnswer) Flush() { _ = a.FlushError() }
 
 // Hijack implements http.Hijacker: the connection is the handler's from here on.
 func (a *heldAnswer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	a.release()
+	if a.release(); a.refused {
+		return nil, nil, errRefused
+	}
 	return http.NewResponseController(a.ResponseWriter).Hijack()
 }
+
+var errRefused = errors.New("another answer was sent")
 
 // Unwrap gives http.ResponseController the deadlines and the duplex mode of the connection.
 func (a *heldAnswer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

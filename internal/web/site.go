@@ -50,6 +50,10 @@ type environment struct {
 	forwarder   Forwarder
 	folders     map[farm.FolderID]string // to their paths on this member
 	roots       []string                 // of the site
+	key         []byte                   // see Config.VisitKey
+	writing     func(farm.FolderID) *atomic.Int64
+	file        string
+	sink        farm.Sink
 	log         *slog.Logger
 }
 
@@ -72,7 +76,7 @@ func (s *Sites) load(st *site, p *program, folders map[farm.FolderID]string) con
 	st.users.Store(1)
 	env := environment{
 		self: s.cfg.Self, consistency: s.cfg.Consistency, forwarder: s.cfg.Forwarder, folders: folders,
-		log: s.cfg.Log.With("site", st.file),
+		key: s.cfg.VisitKey, writing: s.writing, file: st.file, sink: s.cfg.Sink, log: s.cfg.Log.With("site", st.file),
 	}
 	for _, c := range p.blocks {
 		b, err := loadBlock(ctx, c, env)

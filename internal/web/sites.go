@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
@@ -21,7 +22,9 @@ type Config struct {
 	Here        config.MemberFile                         // values of placeholders that differ here
 	Unseal      func(name, sealed string) (string, error) // opens a secret; nil: this member needs none, and something stands for them
 	Own         func(ip netip.Addr) bool                  // is the address one of this member's
-	Consistency Consistency                               // nil: read_your_writes is refused
+	Consistency Consistency                               // nil: read_your_writes and confirm are refused
+	VisitKey    []byte                                    // signs what visitors bring, the same on all nodes; see farm.Visit
+	Sink        farm.Sink                                 // nil: nobody is told
 	Forwarder   Forwarder                                 // nil: nothing is passed on
 	Log         *slog.Logger
 }
@@ -35,6 +38,8 @@ type Sites struct {
 	silent  *config.EdgeSite // of blocks that say nothing to the edges
 
 	requests, failures atomic.Uint64 // see Counts
+
+	writes sync.Map // *atomic.Int64 by folder: unsafe requests that have not taken their barrier
 }
 
 // SiteStatus is how a site file fares here.
@@ -49,6 +54,9 @@ type SiteStatus struct {
 
 // New returns Sites that serve nothing yet.
 func New(cfg Config) *Sites {
+	if cfg.Sink == nil {
+		cfg.Sink = func(farm.Event) {}
+	}
 	s := &Sites{cfg: cfg, writers: caddy.NewUsagePool(), silent: &config.EdgeSite{}}
 	s.table.Store(newTable())
 	s.live.Store(&[]SiteStatus{})
@@ -57,6 +65,15 @@ func New(cfg Config) *Sites {
 
 func newTable() *table {
 	return &table{fronts: map[string]*hosts{}, narrow: map[string]bool{}, all: newHosts()}
+}
+
+// writing counts the unsafe requests under way on sites of the folder.
+func (s *Sites) writing(f farm.FolderID) *atomic.Int64 {
+	n, ok := s.writes.Load(f)
+	if !ok {
+		n, _ = s.writes.LoadOrStore(f, new(atomic.Int64))
+	}
+	return n.(*atomic.Int64)
 }
 
 // Status is how the site files of the live revision fare, ordered by file.

@@ -42,7 +42,8 @@ func TestStreamsAndTunnels(t *testing.T) {
 	next := make(chan struct{})
 	port := freePort(t)
 	r := newRig(t, func(c *Config) {
-		c.Consistency = &fakeFolders{barriers: map[farm.FolderID]farm.Position{"blog": pos("web1.a.7"), "shop": {}}}
+		c.VisitKey = testKey
+		c.Consistency = &fakeFolders{rest: everything, barriers: map[farm.FolderID]farm.Position{"blog": pos("web1.a.7"), "shop": {}}}
 	})
 	r.mustLoad(map[string]string{"a": fmt.Sprintf(`http://a.test:%s {
 		bind 127.0.0.1
@@ -82,8 +83,8 @@ func TestStreamsAndTunnels(t *testing.T) {
 	if line, err := in.ReadString('\n'); line != "first\n" {
 		t.Errorf("the stream begins with %q, %v", line, err)
 	}
-	if got := res.Header.Get(farm.SessionHeader); got != "blog:web1.a.7" {
-		t.Errorf("position is %q", got)
+	if v, err := farm.OpenVisit(res.Header.Get(farm.SessionHeader), testKey); v.Wrote.String() != "blog:web1.a.7" || err != nil {
+		t.Errorf("position is %q, %v", v, err)
 	}
 	close(next)
 	if line, err := in.ReadString('\n'); line != "second\n" {

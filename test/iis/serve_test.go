@@ -95,13 +95,14 @@ func (n *node) start(res *iis.Result, change []func(string) string) {
 }
 
 // alone is a member whose folders nobody else has.
-type alone struct{}
+type alone struct{ web.Consistency }
 
 func (alone) Barrier(context.Context, farm.FolderID) (farm.Position, error) {
 	return farm.Position{}, nil
 }
 func (alone) Wait(context.Context, farm.FolderID, farm.Position) error { return nil }
-func (alone) Holders(farm.FolderID, farm.Position) []farm.MemberID     { return nil }
+func (alone) Rest(farm.FolderID, farm.Vector) farm.Vector              { return farm.Vector{} }
+func (alone) Reach(context.Context, farm.FolderID, bool) farm.Vector   { return farm.Vector{} }
 
 // ask is a request and what its answer has to be.
 type ask struct {
