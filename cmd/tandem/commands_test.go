@@ -24,6 +24,7 @@ type daemon struct {
 	message string
 	removed farm.MemberID
 	invited control.InviteRequest
+	drains  int
 }
 
 func (d *daemon) Status(context.Context) (control.Status, error) { return d.status, nil }

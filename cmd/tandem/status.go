@@ -35,7 +35,10 @@ sites and, on an edge, the nodes.`,
 func printStatus(u *ui, st control.Status) {
 	u.line("%s", u.paint(loud, fmt.Sprintf("%s, %s of farm %s", st.Member, joined(st.Roles), st.Farm)))
 	u.line("  tandem %s, up %s, reached at %s", st.Version, span(st.Time.Sub(st.Since)), strings.Join(st.Addresses, ", "))
-	if st.Draining {
+	switch {
+	case st.Drained != nil:
+		u.line("%s", u.paint(warn, fmt.Sprintf("  drained for %s, as was said on %s: no new visitors until tandem undrain", span(st.Time.Sub(st.Drained.Since)), st.Drained.By)))
+	case st.Draining:
 		u.line("%s", u.paint(warn, "  draining: no new visitors"))
 	}
 	printWrong(u, st)

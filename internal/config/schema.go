@@ -118,6 +118,7 @@ type Edge struct {
 	Policy     Policy        `toml:"policy" default:"\"round_robin\"" doc:"how a node is chosen among those that are equally fit: round_robin, least_connections, least_time, two_choices, or hash with what is hashed; see [balancing](balancing.md#policies)" example:"\"hash cookie sid\""`
 	MaxPerNode int           `toml:"max_per_node" default:"512" min:"1" doc:"requests in flight to one node at most; more wait"`
 	MaxQueue   int           `toml:"max_queue" default:"1024" min:"0" doc:"requests that wait for one node at most; more are answered with status 503"`
+	MaxBacklog int           `toml:"max_backlog" default:"10000" min:"0" doc:"a node with more paths of a folder that wait to be installed gets visitors only when no other node is fit; 0: however many wait"`
 	AnswerTime time.Duration `toml:"answer_time" default:"\"1m\"" min:"1s" doc:"how long a node may take to begin its answer"`
 	SlowStart  time.Duration `toml:"slow_start" default:"\"10s\"" doc:"for how long the share of a node grows after it has come up; 0: it has all of its share at once"`
 	HideNode   bool          `toml:"hide_node" default:"false" doc:"do not name the node in the header Tandem-Node"`

@@ -16,6 +16,7 @@ type Backend interface {
 	Roster
 	Preserver
 	Steerer
+	Drainer
 	Seeder
 	CertKeeper
 }

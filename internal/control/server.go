@@ -110,6 +110,8 @@ func (s *Server) Handler() http.Handler {
 	handle("DELETE /v1/members/{name}", s.removeMember)
 	handle("POST /v1/members/{name}/pause", s.pauseMember(true))
 	handle("POST /v1/members/{name}/resume", s.pauseMember(false))
+	handle("GET /v1/members/{name}/drain", s.drain)
+	handle("POST /v1/members/{name}/drain/{verb}", s.drain)
 	mux.Handle("GET /v1/metrics", metricsHandler(s.opt.Backend, s.opt.Journal, s.opt.Log))
 	return mux
 }

@@ -17,6 +17,7 @@ type Status struct {
 	Roles     []farm.Role   `json:"roles"`
 	Addresses []string      `json:"addresses"` // on which the other members reach it, host:port
 	Draining  bool          `json:"draining"`
+	Drained   *Drained      `json:"drained,omitempty"` // a person said that it should drain; nil: nobody did
 
 	Faults  Faults       `json:"faults"` // filled by the server from its journal
 	Members []Member     `json:"members"`
@@ -26,6 +27,12 @@ type Status struct {
 	Sites    []Site    `json:"sites"`    // empty on an edge that is no node
 	Bindings []Binding `json:"bindings"` // of sites and of the edge
 	Nodes    []Node    `json:"nodes"`    // as the edge sees them; empty on a member that is no edge
+}
+
+// Drained says since when a member drains because a person said so.
+type Drained struct {
+	Since time.Time     `json:"since"`
+	By    farm.MemberID `json:"by"` // the member where it was said
 }
 
 // Faults are the faults of this daemon's life that have not healed, oldest first.

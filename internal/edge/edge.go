@@ -60,6 +60,7 @@ type Edge struct {
 	view    atomic.Pointer[view]
 	limits  atomic.Pointer[Limits]
 	waiting atomic.Int64 // requests that wait for another view
+	drains  atomic.Bool  // other edges should have the visitors
 	sites   sites
 	random  func() float64 // at least 0, below 1
 

@@ -75,6 +75,9 @@ func (x *exchange) serveOwn() bool {
 	if x.r.URL.Path != HealthPath {
 		return x.refuse(http.StatusNotFound, "there is nothing here")
 	}
+	if x.edge.drains.Load() {
+		return x.refuse(http.StatusServiceUnavailable, "this edge drains")
+	}
 	if len(x.edge.view.Load().tiers) == 0 {
 		return x.refuse(http.StatusServiceUnavailable, "no node takes visitors")
 	}

@@ -70,6 +70,8 @@ const (
 	EventNodeUp   EventID = "node.up"   // the edge sends visitors to the node
 	EventNodeDown EventID = "node.down" // the edge sends no visitors to the node
 
+	EventDrain EventID = "member.drain" // a person said that it should take no new visitors, or take them again
+
 	EventStarted EventID = "member.started"
 	EventStopped EventID = "member.stopped"
 

@@ -17,6 +17,7 @@ const (
 	callSteer = "folder.steer"
 	callWhy   = "folder.why"
 	callOpen  = "secret.open"
+	callDrain = "member.drain"
 )
 
 const (
@@ -77,6 +78,13 @@ func (m *Member) Call(ctx context.Context, from farm.MemberID, q wire.CallReques
 		}
 		done, err := m.steerHere(ctx, from, req)
 		return writeCall(done, err)
+	case callDrain:
+		var req drainRequest
+		if err := readCall(q, &req); err != nil {
+			return nil, err
+		}
+		d, err := m.drainHere(ctx, from, req.Verb)
+		return writeCall(d, err)
 	case callWhy:
 		var req whyRequest
 		if err := readCall(q, &req); err != nil {

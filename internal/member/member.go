@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -76,6 +77,9 @@ type Member struct {
 	acme     *acme.Issuer
 	edge     *edge.Edge
 
+	drained atomic.Pointer[drainNote] // a person said so; nil: nobody did
+	busy    atomic.Int64              // visitors' requests under way, those to be balanced counted too
+
 	mu   sync.Mutex
 	live *config.Config // what the parts run; nil before the first
 }
@@ -112,7 +116,12 @@ func build(o RunOptions) (*Member, error) {
 		return nil, err
 	}
 	m.folders = newFolders(m)
-	m.own = &ownState{state: farm.MemberState{Member: m.self, Version: m.version}}
+	drained, err := m.paths.readDrain()
+	if err != nil {
+		return nil, err
+	}
+	m.drained.Store(drained)
+	m.own = &ownState{state: farm.MemberState{Member: m.self, Version: m.version, Draining: drained != nil}}
 	trust := identity.Trust{ID: m.identity, Keys: m.key}
 	m.hub = peer.New(peer.Config{
 		Self: m.self, Farm: m.identity.Farm(), Version: m.version, Listen: file.Listen, Identity: trust,
@@ -121,6 +130,7 @@ func build(o RunOptions) (*Member, error) {
 	m.own.tell = func(s farm.MemberState) {
 		m.hub.SetState(s)
 		m.edge.State(s) // an edge that is a node too
+		m.edge.SetDraining(s.Draining)
 	}
 	if err := m.buildServing(); err != nil {
 		return nil, err
@@ -153,7 +163,7 @@ func (m *Member) buildServing() error {
 		Parent: parent, Self: m.self, Here: m.file, Unseal: m.secrets.open, Own: m.ownIP, Consistency: m, Forwarder: newForwarder(m),
 		VisitKey: m.identity.VisitKey(), Sink: m.sink, Log: m.log,
 	})
-	m.visitors = m.web.Trusted()
+	m.visitors = m.counted(m.web.Trusted())
 	m.edge = edge.New(edge.Config{Dialer: dialer{m}, Site: m.web.Edge, VisitKey: m.identity.VisitKey(), Sink: m.sink, Log: m.log, Now: time.Now})
 	return nil
 }

@@ -29,6 +29,7 @@ func (p Paths) revisions() string  { return filepath.Join(p.State, "farm") }
 func (p Paths) live() string       { return filepath.Join(p.State, "live") }
 func (p Paths) journal() string    { return filepath.Join(p.State, "events") }
 func (p Paths) invites() string    { return filepath.Join(p.State, "invites.json") }
+func (p Paths) drain() string      { return filepath.Join(p.State, "drain.json") }
 func (p Paths) trial(f farm.FolderID) string {
 	return filepath.Join(p.State, "trial", string(f))
 }

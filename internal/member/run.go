@@ -73,11 +73,8 @@ func (m *Member) run(parent context.Context, ready func()) error {
 	return err
 }
 
-// drainNotice is the time that the edges have to hear of a drain before connections close: a heartbeat takes
-// milliseconds.
-const drainNotice = 200 * time.Millisecond
-
-// drain lets visitors finish: the edges are told, then nothing new is taken, then what is under way ends.
+// drain lets visitors finish: the edges are told, then nothing new is taken, then what is under way ends, and then what was
+// written here reaches the others.
 func (m *Member) drain(visitors *http.Server) {
 	m.own.change(func(s *farm.MemberState) { s.Draining = true })
 	if m.links.any() {
@@ -91,6 +88,7 @@ func (m *Member) drain(visitors *http.Server) {
 	if err := visitors.Shutdown(ctx); err != nil {
 		m.log.Warn("some visitors from edges were cut off", "err", err)
 	}
+	m.flush(ctx)
 	m.web.Close()
 }
 

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"tandem/internal/config"
@@ -103,8 +104,9 @@ func (m *Member) applyFronts(c *config.Config, me config.Member) {
 		}
 	}
 	for i, f := range fronts {
+		fronts[i].Handler = m.counted(f.Handler)
 		if !f.TLS {
-			fronts[i].Handler = m.acme.Answer(f.Handler)
+			fronts[i].Handler = m.acme.Answer(fronts[i].Handler)
 		}
 	}
 	if err := m.shell.Apply(m.ctx, fronts); err != nil {
@@ -157,12 +159,16 @@ func (m *Member) serveFarm(w http.ResponseWriter, r *http.Request) {
 	m.visitors.ServeHTTP(w, r)
 }
 
-// serveHealth says whether this node is fit for visitors.
+// serveHealth says to edges whether this node works, and whether something is amiss. That it drains they know from its state:
+// a node that drains still serves those who are bound to it.
 func (m *Member) serveHealth(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
-	if why := m.unfit(); why != "" {
+	if why := m.broken(); why != "" {
 		http.Error(w, why, http.StatusServiceUnavailable)
 		return
+	}
+	if why := m.strain(); why != "" {
+		w.Header().Set(edge.StrainHeader, oneLine(why))
 	}
 	_, _ = w.Write([]byte("ok\n")) // an edge that has left is no error of ours
 }
@@ -172,6 +178,11 @@ func (m *Member) unfit() string {
 	if m.own.get().Draining {
 		return "draining"
 	}
+	return m.broken()
+}
+
+// broken says why this node can't serve; empty: it can.
+func (m *Member) broken() string {
 	c := m.config()
 	if c == nil {
 		return "no configuration is live"
@@ -186,4 +197,14 @@ func (m *Member) unfit() string {
 		}
 	}
 	return ""
+}
+
+// oneLine makes s fit for a header.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s)
 }

@@ -27,6 +27,9 @@ func (m *Member) Status(context.Context) (control.Status, error) {
 		Members: m.memberStatus(c), Folders: m.folderStatus(c), Config: m.configStatus(),
 		Sites: []control.Site{}, Bindings: m.bindingStatus(c, me), Nodes: []control.Node{},
 	}
+	if n := m.drained.Load(); n != nil {
+		st.Drained = &control.Drained{Since: n.Since, By: n.By}
+	}
 	if me.Has(farm.RoleNode) {
 		st.Sites = m.siteStatus()
 	}
