@@ -207,6 +207,28 @@ func (m *Member) Confirm(ctx context.Context, id farm.FolderID, pos farm.Positio
 	return have, want
 }
 
+// Arriving implements web.Consistency.
+func (m *Member) Arriving(id farm.FolderID) bool {
+	f := m.folders.get(id)
+	return f != nil && f.runner.Arrivals().Any()
+}
+
+// Arrival implements web.Consistency.
+func (m *Member) Arrival(id farm.FolderID, p farm.Path) (want farm.Vector, since time.Time, is bool) {
+	if f := m.folders.get(id); f != nil {
+		return f.runner.Arrivals().Of(p)
+	}
+	return farm.Vector{}, time.Time{}, false
+}
+
+// Arrived implements web.Consistency.
+func (m *Member) Arrived(ctx context.Context, id farm.FolderID, p farm.Path) error {
+	if f := m.folders.get(id); f != nil {
+		return f.runner.Arrivals().Wait(ctx, p)
+	}
+	return nil
+}
+
 func noFolder(op string, id farm.FolderID) error {
 	return farm.Errorf(op, string(id), farm.NotFound, "this member does not hold the folder")
 }

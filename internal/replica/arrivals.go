@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"tandem/internal/farm"
 )
@@ -17,24 +18,26 @@ type Arrivals struct {
 }
 
 type arrival struct {
-	want farm.Vector   // includes all that is known of the path
-	here chan struct{} // closed when it is on disk, or given up; nil: nobody waits
+	want  farm.Vector // includes all that is known of the path
+	since time.Time
+	here  chan struct{} // closed when it is on disk, or given up; nil: nobody waits
 }
 
 // Any tells whether any path is on its way.
 func (a *Arrivals) Any() bool { return a.n.Load() > 0 }
 
-// Of returns what a member must have applied to have of the path all that is known here; false: it is on this disk.
-func (a *Arrivals) Of(p farm.Path) (want farm.Vector, pending bool) {
+// Of returns what a member must have applied to have of the path all that is known here, and since when that is on its way;
+// false: it is on this disk.
+func (a *Arrivals) Of(p farm.Path) (want farm.Vector, since time.Time, pending bool) {
 	if !a.Any() {
-		return farm.Vector{}, false
+		return farm.Vector{}, zeroTime, false
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if on := a.at[p]; on != nil {
-		return on.want, true
+		return on.want, on.since, true
 	}
-	return farm.Vector{}, false
+	return farm.Vector{}, zeroTime, false
 }
 
 // Wait returns when nothing of the path is on its way, or with ctx's error.
@@ -59,7 +62,7 @@ func (a *Arrivals) Wait(ctx context.Context, p farm.Path) error {
 }
 
 // expect says that v is known of the path and not on disk.
-func (a *Arrivals) expect(p farm.Path, v farm.Vector) {
+func (a *Arrivals) expect(now time.Time, p farm.Path, v farm.Vector) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if on := a.at[p]; on != nil {
@@ -69,7 +72,7 @@ func (a *Arrivals) expect(p farm.Path, v farm.Vector) {
 	if a.at == nil {
 		a.at = map[farm.Path]*arrival{}
 	}
-	a.at[p] = &arrival{want: v}
+	a.at[p] = &arrival{want: v, since: now}
 	a.n.Add(1)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"tandem/internal/farm"
 )
@@ -15,14 +16,14 @@ func TestArrivals(t *testing.T) {
 		dot := func(n farm.Seq) farm.Vector {
 			return farm.VectorOf(farm.Position{Actor: farm.Actor{Member: "web1", Epoch: 1}, Seq: n})
 		}
-		if _, pending := a.Of(p); pending || a.Any() {
+		if _, _, pending := a.Of(p); pending || a.Any() {
 			t.Error("something is on its way in the beginning")
 		}
-		a.expect(p, dot(1))
-		a.expect(p, dot(3))
-		a.expect(q, dot(2))
-		if want, pending := a.Of(p); !pending || !want.Equal(dot(3)) {
-			t.Errorf("of %s: %s, %v", p, want, pending)
+		a.expect(time.Now(), p, dot(1))
+		a.expect(time.Now(), p, dot(3))
+		a.expect(time.Now(), q, dot(2))
+		if want, since, pending := a.Of(p); !pending || !want.Equal(dot(3)) || !since.Equal(time.Now()) {
+			t.Errorf("of %s: %s since %s, %v", p, want, since, pending)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		late, here := make(chan error, 1), make(chan error, 1)
@@ -33,7 +34,7 @@ func TestArrivals(t *testing.T) {
 		if err := <-here; err != nil {
 			t.Error(err)
 		}
-		if _, pending := a.Of(p); pending || !a.Any() {
+		if _, _, pending := a.Of(p); pending || !a.Any() {
 			t.Error("one that has arrived is on its way, or the other is not")
 		}
 		cancel()

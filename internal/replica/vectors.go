@@ -53,7 +53,7 @@ func (m *Machine) lower(p farm.Path, r farm.Record, v farm.Vector) {
 		heap.Push(h, low{seq, p})
 	}
 	if len(w.lows) > 0 {
-		m.arrivals.expect(p, v)
+		m.arrivals.expect(m.now, p, v)
 	}
 }
 

@@ -27,6 +27,7 @@ type block struct {
 	routes   caddyhttp.MiddlewareHandler
 	errors   caddyhttp.MiddlewareHandler // nil: no handle_errors
 	access   *accessLog                  // nil: none
+	missing  *missing                    // nil: its files are in no folder
 	log      *slog.Logger
 	proxies  bool
 }
@@ -55,6 +56,9 @@ func (b *block) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // handle runs the routes, and those for errors if they fail.
 func (b *block) handle(w http.ResponseWriter, r *http.Request) {
+	if b.missing != nil && b.missing.serve(w, r) {
+		return
+	}
 	err := b.routes.ServeHTTP(w, r, caddyhttp.HandlerFunc(unhandled))
 	if err == nil {
 		return

@@ -133,9 +133,10 @@ func (b *builder) load(src source) config.Faults {
 // digestOf names all that a site is made of.
 func digestOf(src source, vars config.Vars, node bool) [32]byte {
 	all := fmt.Appendf(nil, "%v\x00%s", node, src.text)
-	if strings.Contains(src.text, directive) || strings.Contains(src.text, confirmDirective) {
-		for _, f := range slices.Sorted(maps.Keys(vars.Folders)) {
-			all = fmt.Appendf(all, "\x00%s\x00%s", f, vars.Folders[f])
+	ours := strings.Contains(src.text, directive) || strings.Contains(src.text, confirmDirective)
+	for _, f := range slices.Sorted(maps.Keys(vars.Folders)) {
+		if path := vars.Folders[f]; ours || strings.Contains(src.text, path) { // a root may be in it
+			all = fmt.Appendf(all, "\x00%s\x00%s", f, path)
 		}
 	}
 	for _, name := range src.secrets {

@@ -23,6 +23,7 @@ import (
 type Consistency interface {
 	Positions
 	Confirmer
+	Arrivals
 }
 
 // Positions is what read_your_writes knows of the folders.
@@ -196,6 +197,12 @@ func (e *environment) foldersOfRoots() []farm.FolderID {
 }
 
 func within(path, dir string) bool {
+	_, inside := relative(path, dir)
+	return inside
+}
+
+// relative is the path from dir, with slashes, if it is inside.
+func relative(path, dir string) (rel string, inside bool) {
 	rel, err := filepath.Rel(dir, path)
-	return err == nil && filepath.IsLocal(rel)
+	return filepath.ToSlash(rel), err == nil && filepath.IsLocal(rel)
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"tandem/internal/farm"
 )
@@ -36,6 +37,10 @@ type fakeFolders struct {
 	linked   []farm.MemberID
 	have     int // other nodes that confirm
 	asked    []string
+
+	arriving map[string]farm.Vector // by "folder:path"
+	late     time.Duration
+	comes    func() // what happens when it is waited for; nil: it does not come
 }
 
 func (f *fakeFolders) note(format string, args ...any) {
@@ -103,6 +108,32 @@ func (f *fakeFolders) Confirm(ctx context.Context, id farm.FolderID, p farm.Posi
 		<-ctx.Done()
 	}
 	return f.have, want
+}
+
+func (f *fakeFolders) Arriving(farm.FolderID) bool { return len(f.arriving) > 0 }
+
+func (f *fakeFolders) Arrival(id farm.FolderID, p farm.Path) (farm.Vector, time.Time, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	want, is := f.arriving[string(id)+":"+p.String()]
+	return want, time.Now().Add(-f.late), is
+}
+
+func (f *fakeFolders) Arrived(ctx context.Context, id farm.FolderID, p farm.Path) error {
+	name := string(id) + ":" + p.String()
+	f.mu.Lock()
+	f.note("arrived %s", name)
+	if f.comes != nil && f.arriving[name].Len() > 0 {
+		f.comes()
+		delete(f.arriving, name)
+	}
+	_, is := f.arriving[name]
+	f.mu.Unlock()
+	if !is {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 // fakeMembers answers for the other members.

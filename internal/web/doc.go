@@ -21,6 +21,8 @@
 // Handlers see the visitor, never the edge: before a site is entered, address and scheme of the request are those of
 // the visitor, and no forwarding header of a client is left. Nothing below a directory called .tandem is ever served.
 //
+// A GET request for a file that is on its way here waits a moment, and then is answered by a member that has the file.
+//
 // With read_your_writes, an answer contains everything that the visitor has written, or it is fetched from a member that has
 // it, or it is a 503; and all that the visitor has seen, or it says that nobody who is up has it (docs/adr/0013). The answer to an
 // unsafe request leaves after the barrier; with confirm, when other nodes have what it wrote.

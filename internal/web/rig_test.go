@@ -35,6 +35,8 @@ type rig struct {
 	edge  *httptest.Server
 	log   *lockedLog
 	last  *config.Config
+
+	folders []config.Folder // nil: those of farmOf
 }
 
 type lockedLog struct {
@@ -100,6 +102,9 @@ func farmOf(sites map[string]string) *config.Config {
 func (r *rig) load(sites map[string]string) config.SiteFaults {
 	r.t.Helper()
 	next := farmOf(sites)
+	if r.folders != nil {
+		next.Folders = r.folders
+	}
 	p, err := r.Prepare(context.Background(), r.last, next)
 	var faults config.SiteFaults
 	if err != nil && !errors.As(err, &faults) {

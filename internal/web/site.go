@@ -104,7 +104,7 @@ func loadBlock(ctx caddy.Context, c compiled, env environment) (*block, error) {
 		}
 	}
 	env.roots = f.roots
-	b := &block{line: c.line, bindings: c.bindings, tls: c.tls, edge: c.edge, log: env.log, proxies: f.proxies}
+	b := &block{line: c.line, bindings: c.bindings, tls: c.tls, edge: c.edge, log: env.log, missing: newMissing(&env), proxies: f.proxies}
 	// Handlers look for the server in the request; ours has no listeners and no routes but the named ones.
 	b.server = &caddyhttp.Server{NamedRoutes: c.named}
 	ctx = ctx.WithValue(caddyhttp.ServerCtxKey, b.server)

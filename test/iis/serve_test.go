@@ -102,6 +102,7 @@ func (alone) Barrier(context.Context, farm.FolderID) (farm.Position, error) {
 }
 func (alone) Wait(context.Context, farm.FolderID, farm.Position) error { return nil }
 func (alone) Rest(farm.FolderID, farm.Vector) farm.Vector              { return farm.Vector{} }
+func (alone) Arriving(farm.FolderID) bool                              { return false }
 func (alone) Reach(context.Context, farm.FolderID, bool) farm.Vector   { return farm.Vector{} }
 
 // ask is a request and what its answer has to be.
