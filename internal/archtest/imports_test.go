@@ -28,6 +28,9 @@ const ours = `
 	# Another server's configuration turned into ours: a function of files.
 	farm, config < iis;
 
+	# Other balancers' configurations: a function of what the control API says.
+	farm, control < balancer;
+
 	# Level 3: the composition root.
 	farm, vfs, chunk, wire, reconcile, config, watch, index, identity, shell, certs,
 	scan, install, peer, replica, trial, reload, web, edge, control, acme < member;
@@ -37,7 +40,7 @@ const ours = `
 	farm, config, control, gallery < demo;
 
 	# Level 4: commands, flags, output.
-	farm, config, control, member, demo, gallery, iis < cmd/tandem;
+	farm, config, control, balancer, member, demo, gallery, iis < cmd/tandem;
 
 	# Tests only: the simulator drives the real engine over virtual disks.
 	farm, vfs, reconcile, scan, install, replica < sim;
@@ -80,7 +83,7 @@ const pure = `
 	os, os/exec, os/signal, io/fs, syscall, net/http, log, log/slog, math/rand, math/rand/v2, sync, sync/atomic, context < NONE;
 `
 
-var purePackages = []string{"farm", "reconcile", "config", "chunk", "iis"}
+var purePackages = []string{"farm", "reconcile", "config", "chunk", "iis", "balancer"}
 
 // allowed maps an importer to what it may import.
 type allowed map[string]map[string]bool

@@ -122,6 +122,8 @@ type Edge struct {
 	AnswerTime time.Duration `toml:"answer_time" default:"\"1m\"" min:"1s" doc:"how long a node may take to begin its answer"`
 	SlowStart  time.Duration `toml:"slow_start" default:"\"10s\"" doc:"for how long the share of a node grows after it has come up; 0: it has all of its share at once"`
 	HideNode   bool          `toml:"hide_node" default:"false" doc:"do not name the node in the header Tandem-Node"`
+
+	VirtualAddress []string `toml:"virtual_address,orone" doc:"addresses that move between the edges, with the length of their prefix; keepalived moves them, see tandem export keepalived" example:"\"192.0.2.10/24\""`
 }
 
 // Certificates is the table [certificates].

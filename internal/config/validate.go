@@ -174,6 +174,13 @@ func (d *decoder) edge(c *Config) {
 		}
 		c.Edge.Policy = policy
 	}
+	for i, a := range c.Edge.VirtualAddress {
+		if at, ok := d.taken(fmt.Sprintf("edge.virtual_address[%d]", i)); ok {
+			if _, err := netip.ParsePrefix(a); err != nil {
+				d.fault(at, "write \"192.0.2.10/24\"", "%q is no address with the length of its prefix", a)
+			}
+		}
+	}
 }
 
 // checkHostPort reports what is wrong with an address. A host is needed to dial, not to listen.

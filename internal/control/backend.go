@@ -19,6 +19,7 @@ type Backend interface {
 	Drainer
 	Seeder
 	CertKeeper
+	Fronter
 }
 
 // Observer tells how things are.

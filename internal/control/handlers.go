@@ -100,6 +100,28 @@ func HealthOf(st Status) Health {
 	return h
 }
 
+// EdgeHealthOf says why visitors should come to another edge.
+func EdgeHealthOf(st Status) Health {
+	h := Health{Reasons: []string{}}
+	say := func(format string, args ...any) { h.Reasons = append(h.Reasons, fmt.Sprintf(format, args...)) }
+	if !slices.Contains(st.Roles, farm.RoleEdge) {
+		say("%s is no edge", st.Member)
+	}
+	if st.Draining {
+		say("it drains")
+	}
+	for _, b := range st.Bindings {
+		if b.For == "edge" && b.State == BindingRefused {
+			say("binding %s is refused: %s", b.Address, b.Reason)
+		}
+	}
+	if !slices.ContainsFunc(st.Nodes, func(n Node) bool { return n.State == HealthHealthy || n.State == HealthDraining }) {
+		say("no node takes visitors")
+	}
+	h.OK = len(h.Reasons) == 0
+	return h
+}
+
 func because(reason string) string {
 	if reason == "" {
 		return ""

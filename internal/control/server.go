@@ -83,6 +83,7 @@ func (s *Server) Handler() http.Handler {
 	}
 	handle("GET /v1/status", s.status)
 	handle("GET /v1/health", s.health)
+	handle("GET /v1/fronts", s.fronts)
 	handle("GET /v1/events", s.events)
 	handle("GET /v1/config", s.configStatus)
 	handle("POST /v1/config/check", s.configCheck)
