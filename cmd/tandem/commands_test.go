@@ -274,6 +274,14 @@ func (d *daemon) ChooseExtra(_ context.Context, folder farm.FolderID, extra farm
 	return nil
 }
 
+func (d *daemon) Secrets(context.Context) ([]control.Secret, error) {
+	return []control.Secret{}, nil
+}
+
+func (d *daemon) ExportSecrets(context.Context, string, string) ([]byte, error) {
+	return nil, nil
+}
+
 func (d *daemon) SetSecret(context.Context, string, string) (control.ConfigApplied, error) {
 	return control.ConfigApplied{Check: control.ConfigCheck{OK: true}, Changed: true}, nil
 }

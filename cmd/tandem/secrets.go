@@ -4,10 +4,10 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -16,13 +16,6 @@ import (
 	"tandem/internal/control"
 	"tandem/internal/farm"
 )
-
-// secretView is a secret as secret list prints it: never its value.
-type secretView struct {
-	Name   string   `json:"name"`
-	Set    bool     `json:"set"`     // false: it is only used
-	UsedIn []string `json:"used_in"` // site files
-}
 
 func (a *app) secretCommand() *cobra.Command {
 	set := &cobra.Command{
@@ -53,35 +46,42 @@ at once. The value is encrypted to the farm's nodes; nothing prints it again.`,
 	}
 	list := &cobra.Command{
 		Use:     "list",
-		Short:   "list the secrets, and where they are used",
+		Short:   "list the secrets: when each was set, on which member, and where it is used",
 		Example: "tandem secret list\ntandem secret list --json",
 		Args:    takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			head, err := a.client().ConfigRevision(cmd.Context(), config.HeadName)
+			list, err := a.client().Secrets(cmd.Context())
 			if err != nil {
 				return err
 			}
-			views := secretsOf(head.Files)
-			return a.show(views, func(u *ui) {
-				t := table{head: []string{"SECRET", "SET", "USED IN"}}
-				for _, v := range views {
-					is := cell{"yes", good}
-					if !v.Set {
-						is = cell{"no", bad}
-					}
-					t.add(text(v.Name), is, text(strings.Join(v.UsedIn, ", ")))
-				}
-				t.print(u, "")
-			})
+			return a.show(list, func(u *ui) { printSecrets(u, list, time.Now()) })
 		},
 	}
 	return a.group("secret", "set, list and remove secrets of the configuration", "tandem secret list", set, list, a.secretRemove())
 }
 
+func printSecrets(u *ui, list []control.Secret, now time.Time) {
+	t := table{head: []string{"SECRET", "SET", "ON", "USED IN"}}
+	for _, s := range list {
+		is := cell{"no", bad}
+		if s.Set {
+			is = cell{"yes", good}
+		}
+		if s.Since != nil {
+			is.text = span(now.Sub(*s.Since)) + " ago"
+		}
+		t.add(text(s.Name), is, text(s.By), text(strings.Join(s.UsedIn, ", ")))
+	}
+	t.print(u, "")
+}
+
 func (a *app) secretRemove() *cobra.Command {
-	return &cobra.Command{
-		Use:     "remove NAME",
-		Short:   "remove a secret that no site uses",
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "remove NAME",
+		Short: "remove a secret that nothing uses",
+		Long: `A secret that farm.toml or a site uses can't be removed: the site would be refused. One that only a disabled site uses can,
+with --force; that site can't be enabled then before the secret is set again.`,
 		Example: "tandem secret remove api-key",
 		Args:    takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -93,34 +93,31 @@ func (a *app) secretRemove() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if in := config.SecretUses(head.Files)[args[0]]; len(in) > 0 {
-				return &farm.Error{Op: "remove secret", Path: args[0], Kind: farm.Conflict, Err: fmt.Errorf("it is used in %s", strings.Join(in, ", ")),
-					Next: "take it out of there first"}
+			if err := inUse(args[0], config.SecretUses(head.Files)[args[0]], force); err != nil {
+				return err
 			}
 			head.Files[config.SecretsFile] = src
 			return a.applySites(cmd.Context(), head, "secret "+args[0]+" is removed", "secret "+args[0]+" is removed")
 		},
 	}
+	cmd.Flags().BoolVar(&force, "force", false, "although a disabled site uses it")
+	return cmd
 }
 
-// secretsOf are the secrets that are set or used in the files of a revision.
-func secretsOf(files map[string][]byte) []secretView {
-	c, _ := config.Parse(files)
-	uses := config.SecretUses(files)
-	names := slices.Collect(maps.Keys(uses))
-	if c != nil {
-		names = slices.AppendSeq(names, maps.Keys(c.Secrets))
+// inUse is the error that a secret is used in files, of which those of disabled sites don't count with force.
+func inUse(name string, files []string, force bool) error {
+	disabled := func(file string) bool { return strings.HasSuffix(file, config.DisabledSuffix) }
+	next := "take it out of there first"
+	if !slices.ContainsFunc(files, func(f string) bool { return !disabled(f) }) {
+		next = "add --force to remove it all the same"
 	}
-	slices.Sort(names)
-	views := []secretView{}
-	for _, name := range slices.Compact(names) {
-		v := secretView{Name: name, UsedIn: append([]string{}, uses[name]...)}
-		if c != nil {
-			_, v.Set = c.Secrets[name]
-		}
-		views = append(views, v)
+	if force {
+		files = slices.DeleteFunc(files, disabled)
 	}
-	return views
+	if len(files) == 0 {
+		return nil
+	}
+	return &farm.Error{Op: "remove secret", Path: name, Kind: farm.Conflict, Err: fmt.Errorf("it is used in %s", strings.Join(files, ", ")), Next: next}
 }
 
 // readSecret reads one line without showing it, or all that is not a terminal gives, without the newline at its end.

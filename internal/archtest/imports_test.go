@@ -58,6 +58,7 @@ const theirs = `
 	golang.org/x/tools/txtar < iis, iis/iistest;
 	github.com/rogpeppe/go-internal/diff < member;
 	github.com/bmatcuk/doublestar < config, scan, member;
+	filippo.io/age < identity;
 	software.sslmate.com/src/go-pkcs12, golang.org/x/crypto/ocsp < certs;
 	github.com/mholt/acmez < acme;
 	github.com/zeebo/blake3 < chunk, config, scan, install, peer, web, sim, member;

@@ -19,12 +19,14 @@ type Bundle struct {
 	Farm    string      // name of the farm it came from
 	Head    farm.Digest // the revision that it is about
 	History []Revision  // with files, the head among them
+	Secrets []byte      // of the head, under a passphrase; nil: they are only in secrets.toml, sealed to the farm
 }
 
 // Names in the archive. What is not listed here is of a later version, and then the whole is Unsupported.
 const (
 	bundleAbout     = "tandem-export"
 	bundleRevisions = "revisions/"
+	bundleSecrets   = "secrets.age"
 )
 
 const bundleLine = "tandem export 1"
@@ -48,6 +50,9 @@ func (b Bundle) Pack() ([]byte, error) {
 	err := add(bundleAbout, time.Unix(0, 0), []byte(about))
 	for _, r := range b.History {
 		err = errors.Join(err, add(bundleRevisions+r.FileName(), r.Time.Wall(), r.Encode()))
+	}
+	if b.Secrets != nil {
+		err = errors.Join(err, add(bundleSecrets, time.Unix(0, 0), b.Secrets))
 	}
 	if err = errors.Join(err, archive.Close(), zip.Close()); err != nil {
 		return nil, &farm.Error{Op: "export configuration", Kind: farm.Internal, Err: err}
@@ -99,6 +104,9 @@ func (b *Bundle) take(name string, content []byte) error {
 	switch {
 	case name == bundleAbout:
 		return b.about(string(content))
+	case name == bundleSecrets:
+		b.Secrets = content
+		return nil
 	case strings.HasPrefix(name, bundleRevisions):
 		r, err := DecodeRevision(content)
 		b.History = append(b.History, r)

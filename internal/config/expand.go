@@ -21,11 +21,12 @@ type Vars struct {
 	Member  Member
 	Folders map[farm.FolderID]string // to the path on this member
 	Secrets map[string]string        // to the value; empty: it is not known here, and the placeholder stands for itself
+	Closed  map[string]string        // secrets that are set and can't be opened here, to why
 }
 
 // Vars are the placeholders' values on the member called self, whose own file is here.
 func (c *Config) Vars(self farm.MemberID, here MemberFile) Vars {
-	v := Vars{Folders: map[farm.FolderID]string{}, Secrets: map[string]string{}}
+	v := Vars{Folders: map[farm.FolderID]string{}, Secrets: map[string]string{}, Closed: map[string]string{}}
 	v.Member, _ = c.Member(self)
 	v.Member.Name = self
 	for _, f := range c.Folders {
@@ -55,7 +56,7 @@ func Expand(source string, v Vars) (string, Faults) {
 	for _, p := range findPlaceholders(source) {
 		value, ok := v.lookup(p.name)
 		if !ok {
-			faults = append(faults, p.fault(v.known(), "has no value on member %s", v.Member.Name))
+			faults = append(faults, v.fault(p))
 			continue
 		}
 		if strings.HasPrefix(p.name, secretPrefix) {
@@ -67,6 +68,16 @@ func Expand(source string, v Vars) (string, Faults) {
 	}
 	b.WriteString(source[end:])
 	return b.String(), faults
+}
+
+// fault says why a placeholder has no value.
+func (v Vars) fault(p found) Fault {
+	if why, closed := v.Closed[strings.TrimPrefix(p.name, secretPrefix)]; closed && strings.HasPrefix(p.name, secretPrefix) {
+		f := p.fault(nil, "can't be opened on member %s: %s", v.Member.Name, why)
+		f.Hint = "if it comes from another farm, import it with --passphrase, or set it: tandem secret set " + strings.TrimPrefix(p.name, secretPrefix)
+		return f
+	}
+	return p.fault(v.known(), "has no value on member %s", v.Member.Name)
 }
 
 func (v Vars) lookup(name string) (string, bool) {

@@ -53,6 +53,12 @@ func TestBundle(t *testing.T) {
 	if err != nil || out.Farm != in.Farm || out.Head != in.Head || len(out.History) != 2 || !bytes.Equal(out.History[0].Encode(), a.Encode()) || out.Revision().Digest != b.Digest {
 		t.Errorf("unpacked: %+v, %v", out, err)
 	}
+	in.Secrets = []byte("under a passphrase")
+	if data, err := in.Pack(); err != nil {
+		t.Error(err)
+	} else if out, err := Unpack(data); err != nil || string(out.Secrets) != string(in.Secrets) {
+		t.Errorf("secrets: %q, %v", out.Secrets, err)
+	}
 	in.Head = farm.Digest{1}
 	if data, _ = in.Pack(); data != nil {
 		if _, err := Unpack(data); farm.KindOf(err) != farm.Corrupt {
@@ -65,7 +71,7 @@ func TestBundle(t *testing.T) {
 		}
 	}
 	var later Bundle
-	if err := later.take("secrets.age", nil); farm.KindOf(err) != farm.Unsupported {
+	if err := later.take("certificates.age", nil); farm.KindOf(err) != farm.Unsupported {
 		t.Errorf("what only a later version knows: %v", err)
 	}
 	if err := later.about("tandem export 2\n"); farm.KindOf(err) != farm.Unsupported {

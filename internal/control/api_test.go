@@ -448,11 +448,25 @@ func TestRevisionsAPI(t *testing.T) {
 	if r, err := c.ConfigRevision(ctx, "head~1"); err != nil || r.Revision != "head~1" || !reflect.DeepEqual(r.Files, Files{"farm.toml": {0xff}}) {
 		t.Errorf("revision is %+v, %v", r, err)
 	}
+	if list, err := c.Secrets(ctx); err != nil || len(list) != 1 || list[0].Name != "db" {
+		t.Errorf("secrets are %+v, %v", list, err)
+	}
+	if sealed, err := c.ExportSecrets(ctx, "3f9a", "phrase"); err != nil || string(sealed) != "3f9a under phrase" {
+		t.Errorf("exported %q, %v", sealed, err)
+	}
 	for history, want := range map[bool]string{false: "one", true: "all"} {
 		if e, err := c.ExportConfig(ctx, history); err != nil || e.Head != want {
 			t.Errorf("export is %+v, %v", e, err)
 		}
 	}
+}
+
+func (b *fakeBackend) Secrets(context.Context) ([]Secret, error) {
+	return []Secret{{Name: "db", Set: true, UsedIn: []string{}}}, b.err
+}
+
+func (b *fakeBackend) ExportSecrets(_ context.Context, revision, passphrase string) ([]byte, error) {
+	return []byte(revision + " under " + passphrase), b.err
 }
 
 func (b *fakeBackend) SetSecret(context.Context, string, string) (ConfigApplied, error) {

@@ -50,6 +50,10 @@ type Configurer interface {
 type Secretary interface {
 	// SetSecret seals the value and makes a revision that has it.
 	SetSecret(ctx context.Context, name, value string) (ConfigApplied, error)
+	// Secrets are those that the head sets or uses, by name.
+	Secrets(ctx context.Context) ([]Secret, error)
+	// ExportSecrets is the values of a revision's secrets under a passphrase, for ConfigEdit.Secrets.
+	ExportSecrets(ctx context.Context, revision, passphrase string) ([]byte, error)
 }
 
 // Prober measures how long a file takes to become visible on the other members.

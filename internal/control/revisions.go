@@ -34,6 +34,9 @@ type ConfigEdit struct {
 	Canary      farm.MemberID `json:"canary,omitempty"`       // it is tried there first
 	ForMS       int64         `json:"for_ms,omitempty"`       // for so long, milliseconds
 
+	Secrets    []byte `json:"secrets,omitempty"`    // values for the files' secrets, under the passphrase: they are sealed to the farm
+	Passphrase string `json:"passphrase,omitempty"` // of secrets
+
 	DryRun bool `json:"dry_run,omitempty"` // check and compare, and change nothing
 }
 

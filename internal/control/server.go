@@ -92,6 +92,8 @@ func (s *Server) Handler() http.Handler {
 	handle("GET /v1/config/log", s.configLog)
 	handle("GET /v1/config/revisions/{rev}", s.configRevision)
 	handle("GET /v1/config/export", s.configExport)
+	handle("GET /v1/secrets", s.listSecrets)
+	handle("POST /v1/secrets/export", s.exportSecrets)
 	handle("PUT /v1/secrets/{name}", s.setSecret)
 	handle("GET /v1/folders", s.folders)
 	handle("POST /v1/folders/{id}/probe", s.probe)

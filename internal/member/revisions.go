@@ -22,6 +22,10 @@ func (m *Member) ApplyConfig(ctx context.Context, e control.ConfigEdit) (control
 	if edit.Stage, err = m.stage(e); err != nil {
 		return control.ConfigApplied{}, err
 	}
+	values, err := importedSecrets(e)
+	if err != nil {
+		return control.ConfigApplied{}, err
+	}
 	var kept []farm.MemberID
 	if e.Files != nil {
 		edit.Change = func(head map[string][]byte) (map[string][]byte, error) {
@@ -30,11 +34,14 @@ func (m *Member) ApplyConfig(ctx context.Context, e control.ConfigEdit) (control
 				files = maps.Clone(head)
 				maps.Copy(files, e.Files)
 			}
-			var err error
-			if e.KeepMembers {
-				files, kept, err = keepMembers(files, head)
+			if !e.KeepMembers {
+				return files, nil
 			}
-			return files, err
+			files, kept, err = keepMembers(files, head)
+			if err != nil {
+				return nil, err
+			}
+			return m.reseal(files, head, values)
 		}
 	}
 	applied, err := m.makeConfig(ctx, e, edit)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -66,12 +67,21 @@ func (b *builder) openSecrets(c *config.Config) {
 		}
 		value, err := b.sites.cfg.Unseal(name, sealed)
 		if err != nil {
-			b.sites.cfg.Log.Error("a secret can't be opened", "secret", name, "err", err)
+			b.sites.cfg.Log.Warn("a secret can't be opened", "secret", name, "err", err)
 			delete(b.vars.Secrets, name)
+			b.vars.Closed[name] = causeOf(err)
 			continue
 		}
 		b.vars.Secrets[name] = value
 	}
+}
+
+// causeOf is an error without what a fault says anyway.
+func causeOf(err error) string {
+	if e := (*farm.Error)(nil); errors.As(err, &e) && e.Err != nil {
+		err = e.Err
+	}
+	return err.Error()
 }
 
 // source is a site file with its placeholders filled in, but for those of secrets.
