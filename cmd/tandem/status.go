@@ -203,6 +203,11 @@ func printNodes(u *ui, nodes []control.Node) {
 		t.add(text(n.Member), cell{string(n.State), state}, text(n.Active), text(grouped(int64(n.Requests))), text(grouped(int64(n.Failures))), text(n.Reason))
 	}
 	t.print(u, "  ")
+	for _, n := range nodes {
+		for _, o := range n.Out {
+			u.line("  %s", u.paint(bad, fmt.Sprintf("%s gets no visitors of %s, %s: %s", n.Member, o.Site, o.State, o.Reason)))
+		}
+	}
 }
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

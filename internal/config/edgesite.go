@@ -11,7 +11,24 @@ type EdgeSite struct {
 
 	Policy   Policy // empty: that of farm.toml
 	Affinity Affinity
+
+	Probe *Probe // nil: the node's own word counts
+	Eject *Eject // nil: answers take no node out
+
+	Sorry      string        // text or page for a request that no node can have; empty: the edge's own
+	RetryAfter time.Duration // after which a visitor may come again; 0: DefaultRetryAfter
+
+	KeepBody   Size          // bytes of a request's body that are read before a node is chosen; 0: as farm.toml says, as all below
+	AnswerTime time.Duration // that a node may take to begin its answer
+	RetryTime  time.Duration // after its beginning in which a request is tried again
+	Deadline   time.Duration // after its beginning in which a request is answered
 }
+
+// DefaultRetryAfter is when a visitor who could not be served may come again.
+const DefaultRetryAfter = 3 * time.Second
+
+// MaxKeepBody bounds KeepBody: it is memory for each request.
+const MaxKeepBody = 64 << 20
 
 // Affinity binds a visitor to a node, as long as that is fit. The zero value binds nobody.
 type Affinity struct {

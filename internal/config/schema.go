@@ -120,6 +120,9 @@ type Edge struct {
 	MaxQueue   int           `toml:"max_queue" default:"1024" min:"0" doc:"requests that wait for one node at most; more are answered with status 503"`
 	MaxBacklog int           `toml:"max_backlog" default:"10000" min:"0" doc:"a node with more paths of a folder that wait to be installed gets visitors only when no other node is fit; 0: however many wait"`
 	AnswerTime time.Duration `toml:"answer_time" default:"\"1m\"" min:"1s" doc:"how long a node may take to begin its answer"`
+	KeepBody   Size          `toml:"keep_body" default:"\"64KiB\"" doc:"a body of a request up to this size is read before a node is chosen, so that a slow visitor costs no node a connection and the request can be sent to another node; at most 64MiB"`
+	RetryTime  time.Duration `toml:"retry_time" default:"\"10s\"" doc:"after its beginning in which a request may be tried again, if it may at all"`
+	Deadline   time.Duration `toml:"deadline" default:"\"0s\"" doc:"after its beginning in which the answer to a request has begun, whatever was tried; else it is given up with status 504. 0: answer_time alone bounds it"`
 	SlowStart  time.Duration `toml:"slow_start" default:"\"10s\"" doc:"for how long the share of a node grows after it has come up; 0: it has all of its share at once"`
 	HideNode   bool          `toml:"hide_node" default:"false" doc:"do not name the node in the header Tandem-Node"`
 

@@ -167,6 +167,9 @@ func (d *decoder) edge(c *Config) {
 	}
 	listen("edge.http", c.Edge.HTTP)
 	listen("edge.https", c.Edge.HTTPS)
+	if at, ok := d.taken("edge.keep_body"); ok && c.Edge.KeepBody > MaxKeepBody {
+		d.fault(at, "", "%q is more than %s", "edge.keep_body", Size(MaxKeepBody))
+	}
 	if at, ok := d.taken("edge.policy"); ok {
 		policy, err := ParsePolicy(string(c.Edge.Policy))
 		if err != nil {

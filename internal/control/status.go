@@ -190,9 +190,18 @@ type Node struct {
 	Member   farm.MemberID `json:"member"`
 	State    HealthState   `json:"state"`
 	Reason   string        `json:"reason,omitempty"`
-	Active   int64         `json:"active"`   // requests under way
-	Requests uint64        `json:"requests"` // sent since the daemon started
-	Failures uint64        `json:"failures"` // of those, not answered
+	Active   int64         `json:"active"`              // requests under way
+	Requests uint64        `json:"requests"`            // sent since the daemon started
+	Failures uint64        `json:"failures"`            // of those, not answered
+	AnswerMS float64       `json:"answer_ms,omitempty"` // that it is expected to take to begin an answer; 0: not known
+	Out      []SiteOut     `json:"out,omitempty"`       // sites of which it gets no visitors
+}
+
+// SiteOut is a site that a node gets no visitors of.
+type SiteOut struct {
+	Site   string `json:"site"`  // its file, and the first name of the block
+	State  string `json:"state"` // "failing": its probe says so; "ejected": its answers do
+	Reason string `json:"reason,omitempty"`
 }
 
 // Health is the short answer for a monitor (GET /v1/health): 200 when OK, otherwise 503.

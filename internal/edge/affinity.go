@@ -33,10 +33,10 @@ func (x *exchange) bound(v *view) *standing {
 		s = v.marked(x.cookie(a.Cookie))
 	default:
 		if key, ok := x.keyOf(a.By, ""); ok {
-			s = rendezvousOf(v, key, func(s *standing) bool { return x.keeps(a, s) })
+			s = rendezvousOf(v, key, func(s *standing) bool { return x.keeps(a, s) && !x.shuns(s) })
 		}
 	}
-	if s == nil || !x.keeps(a, s) || !x.tried.fresh(s) || !v.fits(s, x.want) {
+	if s == nil || !x.keeps(a, s) || x.shuns(s) || !x.tried.fresh(s) || !v.fits(s, x.want) {
 		return nil
 	}
 	return s

@@ -21,6 +21,10 @@ var errNoNode = errors.New("no node takes requests")
 func (x *exchange) choose() (*standing, error) {
 	for {
 		v := x.edge.view.Load()
+		var none bool
+		if x.shun, none = x.site.shun(v, x.edge.cfg.Now()); none {
+			return nil, errNoNode
+		}
 		s, err := x.lookFor(v)
 		if err != nil {
 			return nil, err
@@ -35,7 +39,7 @@ func (x *exchange) choose() (*standing, error) {
 				return nil, errNoNode
 			}
 		}
-		err = s.node.gate.enter(x.r.Context(), queueTime)
+		err = s.node.gate.enter(x.r.Context(), min(queueTime, x.left()))
 		if errors.Is(err, errMoved) {
 			continue
 		}

@@ -3,8 +3,8 @@
 //
 // # Owns
 //
-// The health of each node, the choice of a node, the connections to the nodes, retries, the headers that tell a node
-// about the visitor, and the pages for "no node" and "no answer".
+// The health of each node, the choice of a node, the connections to the nodes, retries, affinity, slow start, probes of
+// sites, the headers that tell a node about the visitor, and the pages for "no node" and "no answer".
 //
 // A node's health is one state machine (health.go):
 //
@@ -24,8 +24,28 @@
 //	node leaves the farm; nothing leaves Removed.
 //
 // A failure is a probe that failed or a connection that broke; an answer to a probe or to a visitor between two
-// failures makes the count start again. Visitors are sent to Healthy nodes; to Draining ones only when no Healthy one
-// has what the visitor wrote, or when there is no Healthy one.
+// failures makes the count start again. Where Healthy stands, it is Strained while the node says with its answers to
+// probes that something is amiss with it.
+//
+// Visitors are sent to Healthy nodes, else to Strained ones, else to spare ones, else to Draining ones (view.go, rank):
+// to a node of a later kind only when none of an earlier kind has what the visitor wrote, or when there is none.
+//
+// How a site is on a node is a second machine (sitehealth.go), for sites that have a probe or a rule for their answers:
+//
+//	                 probe: bad, several in a row
+//	┌─────────┐ ───────────────────────────────────► ┌─────────────┐
+//	│ Serving │ ◄─────────────────────────────────── │ SiteFailing │
+//	└─────────┘      probe: good, several in a row   └─────────────┘
+//	   │   ▲                                                ▲
+//	   │   │ the time is over                               │ probe: bad, several in a row
+//	   │   │             ┌─────────┐                        │
+//	   │   └──────────── │ Ejected │ ───────────────────────┘
+//	   └───────────────► └─────────┘
+//	   too many answers
+//	   were failures
+//
+// A node that is not Serving a site gets none of its requests. When all are out, and some of them only by their answers,
+// these stay in: it is the site that fails then.
 //
 // # Does not own
 //

@@ -56,7 +56,7 @@ type Edge struct {
 	cfg     Config
 	life    context.Context // ends with Run; tunnels live no longer
 	end     context.CancelFunc
-	changed chan struct{} // the set of nodes changed; one place
+	changed chan struct{} // the set of nodes or of sites changed; one place
 	view    atomic.Pointer[view]
 	limits  atomic.Pointer[Limits]
 	waiting atomic.Int64 // requests that wait for another view
@@ -128,6 +128,11 @@ func (e *Edge) SetNodes(want []Node) {
 	e.renew()
 	e.mu.Unlock()
 	e.raise(events)
+	e.stir()
+}
+
+// stir lets Run look what there is to be probed.
+func (e *Edge) stir() {
 	select {
 	case e.changed <- struct{}{}:
 	default:

@@ -11,11 +11,7 @@ import (
 	"tandem/internal/farm"
 )
 
-const (
-	maxTries = 4
-	// retryTime is how long after its beginning a request is still tried again.
-	retryTime = 10 * time.Second
-)
+const maxTries = 4
 
 // fate is how an attempt to have a request answered by a node ended.
 type fate uint8
@@ -65,6 +61,8 @@ type exchange struct {
 	status int           // that the visitor got; 0: none yet
 	bytes  int64         // of the answer's body that the visitor got
 
+	shun outages // nodes that get none of the site's requests
+
 	download *download // nil: an answer that breaks stays broken
 }
 
@@ -90,7 +88,7 @@ func (x *exchange) carry() {
 		case broken:
 			x.leave(f)
 		}
-		late := x.edge.cfg.Now().Sub(x.begun) > retryTime
+		late := x.late(x.edge.cfg.Now())
 		if !f.again(x.safe, &x.load) || x.tries == maxTries || late {
 			x.edge.cfg.Log.Warn("request failed", "id", x.id, "node", s.node.id, "method", x.r.Method, "tries", x.tries, "err", err)
 			x.apologise(err)
@@ -120,6 +118,7 @@ func (x *exchange) attempt(s *standing) (f fate, stale bool, err error) {
 	}
 	switch {
 	case f == whole:
+		x.tally(n, x.status >= http.StatusInternalServerError)
 		if n.suspect.Load() {
 			x.edge.report(n.id, answered, "it answers")
 		}
@@ -130,6 +129,7 @@ func (x *exchange) attempt(s *standing) (f fate, stale bool, err error) {
 		return f, false, err
 	}
 	n.failures.Add(1)
+	x.tally(n, true)
 	n.answers.observe(failedAnswer, x.edge.cfg.Now())
 	stale = t != nil && t.stale
 	switch {

@@ -11,6 +11,9 @@ type Limits struct {
 	MaxQueue   int           // requests that wait for such a place, per node
 	AnswerTime time.Duration // how long a node may take to begin its answer
 	SlowStart  time.Duration // how long a node takes to its whole share after it has come up; 0: it has that at once
+	KeepBody   int64         // bytes of a request's body that are read before a node is chosen
+	RetryTime  time.Duration // after its beginning in which a request is tried again
+	Deadline   time.Duration // after its beginning in which a request is answered; 0: AnswerTime alone bounds it
 	HideNode   bool          // leave the header Tandem-Node out of answers
 }
 
@@ -19,12 +22,15 @@ const (
 	DefaultMaxPerNode = 512
 	DefaultMaxQueue   = 1024
 	DefaultAnswerTime = time.Minute
+	DefaultRetryTime  = 10 * time.Second
 )
 
 func (l Limits) orDefault() Limits {
 	l.MaxPerNode = cmp.Or(l.MaxPerNode, DefaultMaxPerNode)
 	l.MaxQueue = cmp.Or(l.MaxQueue, DefaultMaxQueue)
 	l.AnswerTime = cmp.Or(l.AnswerTime, DefaultAnswerTime)
+	l.KeepBody = cmp.Or(l.KeepBody, KeptBodyBytes)
+	l.RetryTime = cmp.Or(l.RetryTime, DefaultRetryTime)
 	return l
 }
 

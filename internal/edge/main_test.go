@@ -116,6 +116,17 @@ func (l *events) ids() (ids []string) {
 	return ids
 }
 
+func (l *events) count(id farm.EventID) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, ev := range l.all {
+		if ev.ID == id {
+			n++
+		}
+	}
+	return n
+}
+
 // healthyEdge is an edge whose nodes have been found healthy, without Run.
 func healthyEdge(d Dialer, cfg Config, ids ...farm.MemberID) *Edge {
 	cfg.Dialer = d

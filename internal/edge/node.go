@@ -12,6 +12,7 @@ type Node struct {
 	ID     farm.MemberID
 	Key    string // the fingerprint of its key, which visitors don't know
 	Weight int    // share of the visitors, against the other nodes' weights; below 1 counts as 1
+	Host   string // where it is reached, for probes of its ports
 	Spare  bool   // it gets visitors only when no other node is fit
 }
 
@@ -31,9 +32,10 @@ type node struct {
 	cause  string
 	weight int
 	spare  bool
-	mark   string    // in affinity cookies
-	rise   int       // how often it has come up
-	up     time.Time // when it has come up
+	where  atomic.Pointer[string] // Node.Host
+	mark   string                 // in affinity cookies
+	rise   int                    // how often it has come up
+	up     time.Time              // when it has come up
 
 	suspect  atomic.Bool // health.bad > 0: an answer is worth reporting
 	requests atomic.Int64
@@ -42,7 +44,12 @@ type node struct {
 }
 
 // take takes what the configuration says of the node. Under Edge.mu.
-func (n *node) take(w Node) { n.weight, n.spare, n.mark = max(1, w.Weight), w.Spare, markOf(w) }
+func (n *node) take(w Node) {
+	n.weight, n.spare, n.mark = max(1, w.Weight), w.Spare, markOf(w)
+	n.where.Store(&w.Host)
+}
+
+func (n *node) host() string { return *n.where.Load() }
 
 // standing is the node as it stands now. Under Edge.mu.
 func (n *node) standing(has map[farm.FolderID]farm.FolderState) *standing {
@@ -70,6 +77,20 @@ type Stats struct {
 	Requests int64         `json:"requests"`  // attempts to send it a request
 	Failures int64         `json:"failures"`  // of these: without a whole answer, through the node's fault
 	Retries  int64         `json:"retries"`   // of these: after another attempt had failed
+	Answer   time.Duration `json:"answer"`    // that it is expected to take to begin an answer; 0: not known
+	Out      []SiteOut     `json:"out"`       // sites of which it gets no visitors
+}
+
+// SiteOut is a site that a node gets no visitors of.
+type SiteOut struct {
+	Site  string    `json:"site"` // name of its options
+	State SiteState `json:"state"`
+	Cause string    `json:"cause"`
+}
+
+func (n *node) expectedAnswer() time.Duration {
+	d, _ := n.answers.expected(n.now())
+	return d
 }
 
 // Stats returns one row per node, in the order of SetNodes.
@@ -87,6 +108,8 @@ func (e *Edge) Stats() []Stats {
 			Requests: n.requests.Load(),
 			Failures: n.failures.Load(),
 			Retries:  n.retries.Load(),
+			Answer:   n.expectedAnswer(),
+			Out:      e.sites.outOn(n, e.cfg.Now()),
 		})
 	}
 	return all

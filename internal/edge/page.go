@@ -1,18 +1,22 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"html"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
+
+	"tandem/internal/config"
 )
 
 const (
 	// statusVisitorLeft stands in the access log when the visitor did not wait for the answer. It is never sent.
 	statusVisitorLeft = 499
-	retryAfterSeconds = "3"
 )
 
 // refuse answers a request that goes to no node. It returns false, for admit.
@@ -23,20 +27,55 @@ func (x *exchange) refuse(status int, why string) bool {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", retryAfterSeconds)
+		h.Set("Retry-After", x.retryAfter())
 	}
-	body := why + "\n"
-	h.Set("Content-Type", "text/plain; charset=utf-8")
+	x.page(status, why)
+	return false
+}
+
+// sorry answers with what the site's file says for when no node can have a request, or else as refuse does.
+func (x *exchange) sorry(why string) {
+	text := x.options.Sorry
+	if !isPage(text) {
+		x.refuse(http.StatusServiceUnavailable, cmp.Or(text, why))
+		return
+	}
+	x.status = http.StatusServiceUnavailable
+	h := x.w.Header()
+	x.mark(h)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Retry-After", x.retryAfter())
+	x.send(x.status, "text/html; charset=utf-8", text)
+}
+
+// isPage tells a page from a sentence.
+func isPage(text string) bool { return strings.HasPrefix(strings.TrimSpace(text), "<") }
+
+// retryAfter is in seconds, rounded up.
+func (x *exchange) retryAfter() string {
+	after := config.DefaultRetryAfter
+	if x.options != nil {
+		after = cmp.Or(x.options.RetryAfter, after)
+	}
+	return strconv.FormatInt(int64((after+time.Second-1)/time.Second), 10)
+}
+
+// page answers with a sentence, dressed up for who likes it.
+func (x *exchange) page(status int, why string) {
 	if strings.Contains(x.r.Header.Get("Accept"), "text/html") {
-		h.Set("Content-Type", "text/html; charset=utf-8")
-		body = fmt.Sprintf(page, status, http.StatusText(status), html.EscapeString(why), x.id)
+		x.send(status, "text/html; charset=utf-8", fmt.Sprintf(page, status, http.StatusText(status), html.EscapeString(why), x.id))
+		return
 	}
+	x.send(status, "text/plain; charset=utf-8", why+"\n")
+}
+
+func (x *exchange) send(status int, kind, body string) {
+	x.w.Header().Set("Content-Type", kind)
 	x.w.WriteHeader(status)
 	if x.r.Method != http.MethodHead {
 		n, _ := x.w.Write([]byte(body))
 		x.bytes = int64(n)
 	}
-	return false
 }
 
 // apologise answers a request that no node could answer.
@@ -46,7 +85,7 @@ func (x *exchange) apologise(err error) {
 	case x.r.Context().Err() != nil || errors.Is(err, context.Canceled):
 		x.leave(gone)
 	case errors.Is(err, errNoNode), errors.Is(err, errBusy):
-		x.refuse(http.StatusServiceUnavailable, "the site can't be reached at the moment; please try again in a few seconds")
+		x.sorry("the site can't be reached at the moment; please try again in a few seconds")
 	case isTimeout(err):
 		x.refuse(http.StatusGatewayTimeout, "the site took too long to answer; whether it did what you asked for is not known")
 	case x.safe:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -26,46 +27,66 @@ const (
 	confirmTime   = 10 * time.Millisecond
 )
 
-// Run probes the nodes until ctx ends; then it closes idle connections and tunnels. It returns nil.
+// Run probes the nodes, and the sites on them, until ctx ends; then it closes idle connections and tunnels. It returns nil.
 func (e *Edge) Run(ctx context.Context) error {
-	var all sync.WaitGroup
-	probers := map[*node]context.CancelFunc{}
+	nodes := tasks[*node]{ctx: ctx, do: e.watch}
+	sites := tasks[*site]{ctx: ctx, do: e.watchSite}
 	defer func() {
-		for _, stop := range probers {
-			stop()
-		}
-		all.Wait()
+		nodes.end()
+		sites.end()
 		e.end()
-		for n := range probers {
+		for n := range nodes.running {
 			n.pool.close()
 		}
 	}()
 	for {
-		now := map[*node]bool{}
 		e.mu.Lock()
-		for _, n := range e.nodes {
-			now[n] = true
-		}
+		now := slices.Clone(e.nodes)
 		e.mu.Unlock()
-		for n, stop := range probers {
-			if !now[n] {
-				stop()
-				delete(probers, n)
-			}
-		}
-		for n := range now {
-			if probers[n] == nil {
-				its, stop := context.WithCancel(ctx)
-				probers[n] = stop
-				all.Go(func() { e.watch(its, n) })
-			}
-		}
+		nodes.set(now)
+		sites.set(e.sites.probed())
 		select {
 		case <-e.changed:
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// tasks are goroutines, one for each of the things that there are.
+type tasks[T comparable] struct {
+	ctx     context.Context
+	do      func(context.Context, T)
+	running map[T]context.CancelFunc
+	all     sync.WaitGroup
+}
+
+// set starts and ends tasks until there is one for each of want.
+func (t *tasks[T]) set(want []T) {
+	if t.running == nil {
+		t.running = map[T]context.CancelFunc{}
+	}
+	for of, stop := range t.running {
+		if !slices.Contains(want, of) {
+			stop()
+			delete(t.running, of)
+		}
+	}
+	for _, of := range want {
+		if t.running[of] == nil {
+			its, stop := context.WithCancel(t.ctx)
+			t.running[of] = stop
+			t.all.Go(func() { t.do(its, of) })
+		}
+	}
+}
+
+// end ends all tasks and waits for them.
+func (t *tasks[T]) end() {
+	for _, stop := range t.running {
+		stop()
+	}
+	t.all.Wait()
 }
 
 // watch probes one node. Without a session there is nothing to find out: it waits for one.

@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -14,8 +16,8 @@ import (
 	"tandem/internal/farm"
 )
 
-// KeptBodyBytes is the size up to which a request's body is read before a node is chosen: a slow visitor then costs
-// no node a connection, and the request can be sent again if no node has seen it.
+// KeptBodyBytes is the size up to which a request's body is read before a node is chosen, unless it is said otherwise: a slow
+// visitor then costs no node a connection, and the request can be sent again if no node has seen it.
 const KeptBodyBytes = 64 << 10
 
 const usualHeadBytes = 1 << 10
@@ -97,15 +99,31 @@ func (x *exchange) takeBody() (status int, err error) {
 		return 0, nil
 	}
 	x.load.expect = strings.EqualFold(r.Header.Get("Expect"), "100-continue")
-	if x.load.expect || r.ContentLength < 0 || r.ContentLength > KeptBodyBytes {
+	if x.load.expect || r.ContentLength < 0 || r.ContentLength > x.keepBody() {
 		x.load.stream = true
 		return 0, nil
 	}
-	x.load.kept = make([]byte, r.ContentLength)
-	if _, err := io.ReadFull(r.Body, x.load.kept); err != nil {
+	if x.load.kept, err = readLength(r.Body, r.ContentLength); err != nil {
 		return bodyStatus(err), errors.New("the request's body did not arrive whole")
 	}
 	return 0, nil
+}
+
+// keepBody is the size in bytes up to which a body is read before a node is chosen.
+func (x *exchange) keepBody() int64 {
+	return cmp.Or(int64(x.options.KeepBody), x.edge.limits.Load().KeepBody)
+}
+
+// readLength reads length bytes. A long body gets memory as it comes, not as it is announced.
+func readLength(from io.Reader, length int64) ([]byte, error) {
+	if length <= KeptBodyBytes {
+		p := make([]byte, length)
+		_, err := io.ReadFull(from, p)
+		return p, err
+	}
+	var b bytes.Buffer
+	_, err := io.CopyN(&b, from, length)
+	return b.Bytes(), err
 }
 
 // bodyStatus is the status for a request whose body could not be read.

@@ -42,7 +42,7 @@ func (t *trip) send() (fate, error) {
 		}
 		return silent, err
 	}
-	c.readBy(time.Now().Add(x.edge.limits.Load().AnswerTime))
+	c.readBy(x.answerBy(time.Now()))
 	if !inline || x.load.stream && !x.load.expect {
 		t.startSending()
 	}
@@ -87,10 +87,11 @@ func (t *trip) receive() (fate, error) {
 
 // wanted waits for the node to say whether it wants the body, and tells whether it did. Mute nodes get the body.
 func (t *trip) wanted() bool {
-	now, limit := time.Now(), t.x.edge.limits.Load().AnswerTime
-	t.c.readBy(now.Add(min(expectTime, limit)))
+	now := time.Now()
+	by := t.x.answerBy(now)
+	t.c.readBy(now.Add(min(expectTime, by.Sub(now))))
 	_, err := t.c.br.Peek(1)
-	t.c.readBy(now.Add(limit))
+	t.c.readBy(by)
 	return !isTimeout(err)
 }
 
@@ -154,7 +155,7 @@ func (t *trip) startSending() {
 			c.interrupt() // the node must not take what came for the whole
 			return
 		}
-		c.readBy(time.Now().Add(x.edge.limits.Load().AnswerTime))
+		c.readBy(x.answerBy(time.Now()))
 	}()
 }
 

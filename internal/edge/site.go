@@ -1,8 +1,11 @@
 package edge
 
 import (
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"tandem/internal/config"
 )
@@ -11,6 +14,7 @@ import (
 // block of that name does: over revisions, and over changes of its options.
 type site struct {
 	work atomic.Pointer[siteWork]
+	conditions
 }
 
 // siteWork is made anew whenever a revision has changed the site's options.
@@ -85,12 +89,44 @@ func (e *Edge) SetSites(all []*config.EdgeSite) {
 		e.sites.of(o)
 		names[o.Name] = true
 	}
+	e.mu.Lock()
+	nodes := e.nodes
+	e.mu.Unlock()
 	e.sites.mu.Lock()
 	defer e.sites.mu.Unlock()
-	e.sites.all.Range(func(name, _ any) bool {
+	e.sites.all.Range(func(name, s any) bool {
 		if !names[name.(string)] {
 			e.sites.all.Delete(name)
+		} else {
+			s.(*site).keep(nodes, s.(*site).options(), e.cfg.Now())
 		}
 		return true
 	})
+	e.stir()
+}
+
+// probed are the sites that are probed.
+func (s *sites) probed() (all []*site) {
+	s.all.Range(func(_, of any) bool {
+		if of.(*site).options().Probe != nil {
+			all = append(all, of.(*site))
+		}
+		return true
+	})
+	return all
+}
+
+// outOn are the sites that are out on the node, by name.
+func (s *sites) outOn(n *node, now time.Time) (out []SiteOut) {
+	s.all.Range(func(name, of any) bool {
+		c := &of.(*site).conditions
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if h := c.at[n]; h.out(now) {
+			out = append(out, SiteOut{Site: name.(string), State: h.state, Cause: h.cause})
+		}
+		return true
+	})
+	slices.SortFunc(out, func(a, b SiteOut) int { return strings.Compare(a.Site, b.Site) })
+	return out
 }

@@ -181,10 +181,16 @@ func (x *exchange) any(v *view) *standing {
 	return nil
 }
 
+// shuns tells whether the site is out on the node.
+func (x *exchange) shuns(s *standing) bool {
+	_, out := x.shun[s.node]
+	return out
+}
+
 // pick lets the policy choose among those that are ok, and if possible among those that need not let it queue and that
 // have got used to their visitors.
 func (x *exchange) pick(v *view, from []*standing, ok func(*standing) bool) *standing {
-	fit := filter(from, ok)
+	fit := filter(from, func(s *standing) bool { return ok(s) && !x.shuns(s) })
 	if free := filter(fit, (*standing).hasRoom); len(free) > 0 {
 		fit = free
 	}

@@ -70,6 +70,9 @@ const (
 	EventNodeUp   EventID = "node.up"   // the edge sends visitors to the node
 	EventNodeDown EventID = "node.down" // the edge sends no visitors to the node
 
+	EventSiteDown    EventID = "site.down"    // the edge sends no visitors of a site to a node, for its probe
+	EventSiteEjected EventID = "site.ejected" // the same for a while, for its answers
+
 	EventDrain EventID = "member.drain" // a person said that it should take no new visitors, or take them again
 
 	EventStarted EventID = "member.started"

@@ -74,10 +74,11 @@ func (m *Member) serveEdge(c *config.Config, me config.Member) {
 	}
 	var nodes []edge.Node
 	for _, n := range c.With(farm.RoleNode) {
-		nodes = append(nodes, edge.Node{ID: n.Name, Key: n.Key, Weight: n.Weight, Spare: n.Spare})
+		nodes = append(nodes, edge.Node{ID: n.Name, Host: n.Host(), Key: n.Key, Weight: n.Weight, Spare: n.Spare})
 	}
 	m.edge.SetLimits(edge.Limits{
 		MaxPerNode: c.Edge.MaxPerNode, MaxQueue: c.Edge.MaxQueue, AnswerTime: c.Edge.AnswerTime, HideNode: c.Edge.HideNode, SlowStart: c.Edge.SlowStart,
+		KeepBody: int64(c.Edge.KeepBody), RetryTime: c.Edge.RetryTime, Deadline: c.Edge.Deadline,
 	})
 	m.edge.SetPolicy(c.Edge.Policy)
 	m.edge.SetNodes(nodes)

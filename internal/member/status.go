@@ -35,10 +35,14 @@ func (m *Member) Status(context.Context) (control.Status, error) {
 	}
 	if me.Has(farm.RoleEdge) {
 		for _, s := range m.edge.Stats() {
-			st.Nodes = append(st.Nodes, control.Node{
+			n := control.Node{
 				Member: s.Node, State: healthState(s.State), Reason: s.Cause, Active: s.InFlight,
-				Requests: uint64(s.Requests), Failures: uint64(s.Failures),
-			})
+				Requests: uint64(s.Requests), Failures: uint64(s.Failures), AnswerMS: float64(s.Answer) / float64(time.Millisecond),
+			}
+			for _, o := range s.Out {
+				n.Out = append(n.Out, control.SiteOut{Site: o.Site, State: o.State.String(), Reason: o.Cause})
+			}
+			st.Nodes = append(st.Nodes, n)
 		}
 	}
 	return st, nil

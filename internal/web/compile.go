@@ -225,6 +225,9 @@ func compileBlock(b caddyfile.ServerBlock, named []caddyfile.ServerBlock, fill f
 			return nil, err
 		}
 	}
+	if err := settleProbe(edge, c.bindings); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 

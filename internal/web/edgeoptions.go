@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
@@ -21,8 +22,16 @@ type edgeOption struct {
 }
 
 var edgeOptions = map[string]edgeOption{
-	"affinity": {read: readAffinity},
-	"policy":   {read: readPolicy},
+	"affinity":    {read: readAffinity},
+	"answer_time": timeOption(func(o *config.EdgeSite) *time.Duration { return &o.AnswerTime }),
+	"deadline":    timeOption(func(o *config.EdgeSite) *time.Duration { return &o.Deadline }),
+	"eject":       {read: readEject},
+	"keep_body":   {read: readKeepBody},
+	"policy":      {read: readPolicy},
+	"probe":       {read: readProbe},
+	"retry_after": timeOption(func(o *config.EdgeSite) *time.Duration { return &o.RetryAfter }),
+	"retry_time":  timeOption(func(o *config.EdgeSite) *time.Duration { return &o.RetryTime }),
+	"sorry_page":  {read: readSorry},
 }
 
 // Edge is what the live revision says to the edges about the host name's site; nil: there is no such site. Where a name has
