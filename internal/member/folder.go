@@ -116,7 +116,8 @@ func (m *Member) openFolder(spec folderSpec, how opening) (_ *folder, err error)
 	f.fs = exact
 	log := m.log.With("folder", spec.id)
 	if f.watcher, err = watch.Open(spec.root, spec.watch, watch.Options{
-		Folder: spec.id, Own: spec.id.Own(), Small: spec.id.Own(), OwnPrefix: probePrefix, Log: log, Events: m.sink,
+		Folder: spec.id, Own: spec.id.Own(), Small: spec.id.Own(), OwnPrefix: probePrefix, Quiet: []string{m.paths.index(spec.id)},
+		Log: log, Events: m.sink,
 	}); err != nil {
 		return nil, err
 	}
@@ -351,13 +352,27 @@ func (s scanPort) Examine(ctx context.Context, p farm.Path, prior farm.Disk) (fa
 func (s scanPort) ExamineAll(ctx context.Context, looks []replica.Examine, answer func(replica.Observed), putOff func(replica.Examine)) {
 	near := s.f.scanner.Near(looks[0].Path.Parent())
 	defer near.Close()
+	var gone []replica.Observed
 	for _, e := range looks {
 		seen, err := near.Examine(ctx, e.Path, e.Prior)
-		if err == scan.ErrLarge {
+		switch o := (replica.Observed{Path: e.Path, Seen: seen, Err: err}); {
+		case err == scan.ErrLarge:
 			putOff(e)
-			continue
+		case err == nil && !seen.Unchanged && seen.Attr.Type == farm.Absent:
+			gone = append(gone, o)
+		default:
+			answer(o)
 		}
-		answer(replica.Observed{Path: e.Path, Seen: seen, Err: err})
+	}
+	if len(gone) == 0 {
+		return
+	}
+	err := near.Stands()
+	for _, o := range gone {
+		if o.Err = err; err != nil {
+			o.Seen = farm.Observation{}
+		}
+		answer(o)
 	}
 }
 

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ type fanotify struct {
 	pid       int32
 	own       bool // report what this process does
 	ownPrefix string
+	staging   []byte // handle of the directory in which this process prepares what it installs; nil: unknown
 
 	seen, foreign atomic.Uint64
 	cached        atomic.Int64
@@ -76,6 +78,7 @@ func (f *fanotify) start(w *Watcher) error {
 	if err := errors.Join(err, failed); err != nil {
 		return fmt.Errorf("fanotify_mark: %w", err)
 	}
+	f.hush(raw, w.opts.Quiet)
 	f.cookie = newCookie(w.root, nil)
 	return f.probe(w, f.step)
 }
@@ -87,7 +90,7 @@ func (f *fanotify) stats(s *Stats) {
 
 func (f *fanotify) run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { f.queue.Close() })()
-	for {
+	for p := (pace{}); ; p.next(time.Now()) {
 		if err := f.step(); err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -135,6 +138,10 @@ func (f *fanotify) renamed(ev fanEvent, now time.Time) bool {
 	from.mask = ev.mask&^unix.FAN_RENAME | unix.FAN_MOVED_FROM
 	to.mask = ev.mask&^unix.FAN_RENAME | unix.FAN_MOVED_TO
 	to.dir, to.name = ev.newDir, ev.newName
+	if ev.mask&unix.FAN_ONDIR != 0 && ev.pid == f.pid && !f.own && f.staging != nil && bytes.Equal(ev.dir, f.staging) {
+		f.dirs.empty()
+		return false // new, and empty: all that is done in it since then has notifications under its new name
+	}
 	if ev.mask&unix.FAN_ONDIR != 0 && ev.pid != f.pid {
 		was, is := f.pathOf(from), f.pathOf(to)
 		if !was.IsRoot() && !is.IsRoot() {

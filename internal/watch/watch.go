@@ -64,6 +64,7 @@ type Options struct {
 	Own        bool          // fanotify: report what this process changes, too (inotify and poll always do)
 	OwnPrefix  string        // fanotify: report that of entries whose names begin so; empty: of none
 	Small      bool          // few directories on a file system where much else happens: inotify before fanotify, which hears of all
+	Quiet      []string      // fanotify: directories outside of the folder in which this process alone works: what happens to files there is not even read
 	NoBarriers bool          // write nothing below the root: no cookies, so no barriers and no proof that notifications come
 	Interval   time.Duration // between two looks at what has to be polled; 0: DefaultPollInterval
 	MaxDirty   int           // paths held; 0: MaxDirtyPaths
