@@ -36,7 +36,7 @@ func (m *Machine) arrived(from farm.MemberID, c farm.Change) {
 	w := m.open(e.Path)
 	w.ruling = m.ruling
 	m.arrivedHeld(w, &r)
-	w.dirty = w.dirty || m.looksFirst(r)
+	w.dirty = w.dirty || m.looksFirst(r) && !brings(c)
 	if len(before) == 0 && r.Disk.Type != farm.Absent && !m.rules.ReadOnly { // it was extra
 		m.extras.Remove(r.Disk.Attr)
 		m.metExtra(r)

@@ -37,7 +37,7 @@ func (u *unstable) RetryAt() time.Time { return u.again }
 // Denied, Corrupt or Unavailable when the path can't be read. When the root is gone or another one the error is that of
 // CheckRoot.
 func (s *Scanner) Examine(ctx context.Context, p farm.Path, prior farm.Disk) (farm.Observation, error) {
-	return s.examine(ctx, place{s.fs, p, nil}, prior, false)
+	return s.examine(ctx, place{fs: s.fs, path: p}, prior, false)
 }
 
 func (s *Scanner) examine(ctx context.Context, at place, prior farm.Disk, small bool) (farm.Observation, error) {
@@ -68,13 +68,13 @@ func (s *Scanner) look(ctx context.Context, at place, prior farm.Disk, small boo
 	st, err := at.lstat()
 	switch farm.KindOf(err) {
 	case farm.NotFound:
-		o, aerr := s.absent(p)
+		o, aerr := s.absent(at)
 		if e := (*farm.NameError)(nil); errors.As(err, &e) {
 			o.Twin = e.Twin
 		}
 		return o, aerr
 	case farm.Conflict:
-		return s.inTheWay(p)
+		return s.inTheWay(at)
 	}
 	if err != nil {
 		return farm.Observation{}, err
@@ -141,20 +141,24 @@ func (s *Scanner) unchanged(p farm.Path, st vfs.Stat, prior farm.Disk) (bool, er
 }
 
 // absent is the observation that nothing is there, provided that the root is.
-func (s *Scanner) absent(p farm.Path) (farm.Observation, error) {
+func (s *Scanner) absent(at place) (farm.Observation, error) {
+	if at.late {
+		return farm.Observation{Path: at.path}, nil
+	}
 	if err := s.fs.CheckRoot(); err != nil {
 		return farm.Observation{}, err
 	}
-	return farm.Observation{Path: p}, nil
+	return farm.Observation{Path: at.path}, nil
 }
 
 // inTheWay finds out what stands between the root and p: a symlink, so that p is not in this tree, or a mount.
-func (s *Scanner) inTheWay(p farm.Path) (farm.Observation, error) {
+func (s *Scanner) inTheWay(at place) (farm.Observation, error) {
+	p := at.path
 	for a := p.Parent(); !a.IsRoot(); a = a.Parent() {
 		st, err := s.fs.Lstat(a)
 		switch {
 		case farm.KindOf(err) == farm.NotFound || err == nil && st.Type != farm.Dir:
-			return s.absent(p)
+			return s.absent(at)
 		case err != nil && farm.KindOf(err) != farm.Conflict:
 			return farm.Observation{}, err
 		}

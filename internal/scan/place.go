@@ -16,6 +16,7 @@ type place struct {
 	fs   vfs.FS
 	path farm.Path
 	dir  vfs.Dir // nil: the whole path is resolved
+	late bool    // that the root stands is found out afterwards
 }
 
 func (at place) lstat() (vfs.Stat, error) {
@@ -42,7 +43,8 @@ func (at place) open() (vfs.File, vfs.Stat, error) {
 	return f, st, nil
 }
 
-// Near looks at paths of one directory, which is resolved once: what is seen is what lay there since Near was made.
+// Near looks at paths of one directory, which is resolved once: what is seen is what lay there since Near was made. That
+// nothing is at a path is to be believed only when Stands says, afterwards, that the root is there.
 type Near struct {
 	s   *Scanner
 	dir vfs.Dir
@@ -60,8 +62,11 @@ func (s *Scanner) Near(dir farm.Path) Near {
 
 // Examine is Scanner.Examine of a path in the directory, but for files that are not small: ErrLarge.
 func (n Near) Examine(ctx context.Context, p farm.Path, prior farm.Disk) (farm.Observation, error) {
-	return n.s.examine(ctx, place{n.s.fs, p, n.dir}, prior, true)
+	return n.s.examine(ctx, place{n.s.fs, p, n.dir, true}, prior, true)
 }
+
+// Stands tells whether the root still is there; if not, the error is that of CheckRoot.
+func (n Near) Stands() error { return n.s.fs.CheckRoot() }
 
 // Close lets go of the directory.
 func (n Near) Close() {
