@@ -119,14 +119,20 @@ func (s *intents) tidy() error {
 	return s.swap()
 }
 
-// begin writes the intent down. Without that the tree must not be touched.
-func (s *intents) begin(in intent) error {
+// begin writes the intents down, all at once. Without that the tree must not be touched.
+func (s *intents) begin(list ...intent) error {
+	lines := make([]line, len(list))
+	for i, in := range list {
+		lines[i] = beginLine(in)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.write(beginLine(in)); err != nil {
+	if err := s.write(lines...); err != nil {
 		return err
 	}
-	s.live[in.Name] = entry{intent: in}
+	for _, in := range list {
+		s.live[in.Name] = entry{intent: in}
+	}
 	return nil
 }
 
@@ -138,15 +144,19 @@ func beginLine(in intent) line {
 	return line{Name: in.Name, Op: in.Op, Path: text(in.path.String()), Want: &want, Expect: &expect, Lost: in.lost.record()}
 }
 
-// verified writes down that what is in staging under the name is what was expected.
-func (s *intents) verified(name string) error {
+// verified writes down that what is in staging under the names is what was expected.
+func (s *intents) verified(names ...string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e, ok := s.live[name]; ok {
-		e.verified = true
-		s.live[name] = e
+	lines := make([]line, len(names))
+	for i, name := range names {
+		lines[i] = line{Name: name, OK: true}
+		if e, ok := s.live[name]; ok {
+			e.verified = true
+			s.live[name] = e
+		}
 	}
-	return s.write(line{Name: name, OK: true})
+	return s.write(lines...)
 }
 
 // end forgets an intent that left nothing in staging: without a leftover of that name it has no meaning.

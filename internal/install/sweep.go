@@ -19,6 +19,22 @@ type leftover struct {
 // takenOut is told what a plan took out of the tree, which is as expected. Is somebody still writing to it, or does its
 // time leave a doubt, it is read once more when that is over.
 func (k *Keeper) takenOut(in intent, out vfs.Stat, doubt bool) {
+	k.verified(in.Name)
+	k.shelve(in, out, doubt)
+}
+
+// verified notes that what was taken out was looked at and is as expected.
+func (k *Keeper) verified(names ...string) {
+	if len(names) == 0 {
+		return
+	}
+	if err := k.intents.verified(names...); err != nil {
+		k.cfg.Log.Warn("can't write to the log of intents", "err", err)
+	}
+}
+
+// shelve is takenOut of what is noted already.
+func (k *Keeper) shelve(in intent, out vfs.Stat, doubt bool) {
 	// What is kept anyway needs no reading to tell that it may be thrown away, and its writers can wait for the sweep.
 	deleted := in.deleted()
 	l := leftover{in: in, stat: out, verify: doubt || out.Size <= verifyBytes && !deleted}
@@ -30,9 +46,6 @@ func (k *Keeper) takenOut(in intent, out vfs.Stat, doubt bool) {
 		if err == nil {
 			_ = f.Close()
 		}
-	}
-	if err := k.intents.verified(in.Name); err != nil {
-		k.cfg.Log.Warn("can't write to the log of intents", "err", err)
 	}
 	// What lost a conflict is there for all to see when the plan has ended; the rest can wait for the sweep.
 	if in.lost != nil && !deleted && k.settle(&l, false) {

@@ -7,19 +7,20 @@ import (
 	"tandem/internal/vfs"
 )
 
-// Together tells whether the plan may be one of InstallAll's: it makes a file whose content it brings along.
+// Together tells whether the plan may be one of InstallAll's: it makes a file whose content it brings along, or removes one.
 func Together(plan farm.Plan) bool {
-	return plan.Expect.Type == farm.Absent && brought(plan) && !plan.Path.Private()
+	return (plan.Expect.Type == farm.Absent && brought(plan) || removes(plan)) && !plan.Path.Private()
 }
 
 // InstallAll is Install of plans for which Together holds and which have one directory in common. It is resolved once,
-// and what was made is noted once. Of a plan that is not carried out in this way nothing is left behind, and it is
+// and what was done is noted once. Of a plan that is not carried out in this way nothing is left behind, and it is
 // carried out in the other one.
 func (k *Keeper) InstallAll(ctx context.Context, plans []farm.Plan, src func(farm.Path) Source) []farm.Installed {
 	out := make([]farm.Installed, len(plans))
 	dir, open := k.openFor(plans)
 	if open {
 		k.makeAll(ctx, dir, plans, out)
+		k.removeAll(dir, plans, out)
 		_ = dir.Close() // it was only read
 	}
 	for i, plan := range plans {
@@ -34,6 +35,9 @@ func (k *Keeper) InstallAll(ctx context.Context, plans []farm.Plan, src func(far
 func (k *Keeper) makeAll(ctx context.Context, dir vfs.Dir, plans []farm.Plan, out []farm.Installed) {
 	var made []farm.Plan
 	for i, plan := range plans {
+		if removes(plan) {
+			continue
+		}
 		if out[i] = k.makeIn(ctx, dir, plan); out[i].Outcome == farm.Done {
 			made = append(made, plan)
 		}
@@ -46,7 +50,7 @@ func (k *Keeper) makeAll(ctx context.Context, dir vfs.Dir, plans []farm.Plan, ou
 		return
 	}
 	for i, plan := range plans { // it was moved, and what was made is somewhere else now
-		if out[i].Outcome == farm.Done {
+		if out[i].Outcome == farm.Done && !removes(plan) {
 			out[i] = end(plan, farm.Changed)
 		}
 	}

@@ -48,3 +48,31 @@ func TestInstallAllWithoutDirectory(t *testing.T) {
 		}
 	}
 }
+
+// TestRemoveAllWhileMoved: a directory that is moved away after it was opened takes all with it: nothing in it is removed, and no
+// plan counts as carried out.
+func TestRemoveAllWhileMoved(t *testing.T) {
+	root := t.TempDir()
+	fs := must(vfs.Open(root))
+	check(fs.Prepare("www"))
+	defer fs.Close()
+	k := New(fs, Config{Folder: "www", KeepDeleted: true})
+	check(k.Recover(), os.Mkdir(filepath.Join(root, "d"), 0o755), os.WriteFile(filepath.Join(root, "d/a"), []byte("text"), 0o644))
+	p := farm.MustPath("d/a")
+	st := must(fs.Lstat(p))
+	st.Racy = false
+	plans := []farm.Plan{{Path: p, Expect: farm.Disk{Attr: st.Attr(), Stat: st.Fingerprint}}}
+	dir, ok := k.openFor(plans)
+	if !ok {
+		t.Fatal("the directory can't be opened")
+	}
+	defer dir.Close()
+	check(os.Rename(filepath.Join(root, "d"), filepath.Join(root, "e")))
+	out := make([]farm.Installed, 1)
+	if k.removeAll(dir, plans, out); out[0].Outcome != farm.Changed {
+		t.Errorf("in a directory that was moved: %v", out[0].Outcome)
+	}
+	if text := must(os.ReadFile(filepath.Join(root, "e/a"))); string(text) != "text" {
+		t.Errorf("e/a holds %q", text)
+	}
+}

@@ -26,6 +26,27 @@ func LinkIn(t Temp, d Dir, p farm.Path) error {
 	return t.Link(p)
 }
 
+// MoveOut is fs.RenameNoReplace of p, which lies in a directory of fs that is open, to a path in the private area.
+func MoveOut(fs FS, d Dir, p, to farm.Path) error {
+	if m, ok := d.(mover); ok {
+		return m.moveOut(p.Base(), to)
+	}
+	return fs.RenameNoReplace(p, to)
+}
+
+// MoveBack is MoveOut undone, even if the directory has been moved meanwhile.
+func MoveBack(fs FS, d Dir, from, p farm.Path) error {
+	if m, ok := d.(mover); ok {
+		return m.moveBack(from, p.Base())
+	}
+	return fs.RenameNoReplace(from, p)
+}
+
+type mover interface {
+	moveOut(name string, to farm.Path) error
+	moveBack(from farm.Path, name string) error
+}
+
 // OpenDir opens a directory. What keeps it from being one is an error as of FS.ReadDir.
 func OpenDir(fs FS, p farm.Path) (Dir, error) {
 	if d, ok := fs.(interface {

@@ -77,6 +77,24 @@ func (o openDirectory) Stands() bool {
 	return err == nil && unix.Fstat(o.fd, &is) == nil && at.Ino == is.Ino && at.Type == farm.Dir
 }
 
+func (o openDirectory) moveOut(name string, to farm.Path) error {
+	b, err := o.d.parent(to)
+	if err != nil {
+		return fail("rename", to, err)
+	}
+	defer b.close()
+	return fail("rename", o.child(name), unix.Renameat2(o.fd, name, b.fd, b.name, unix.RENAME_NOREPLACE))
+}
+
+func (o openDirectory) moveBack(from farm.Path, name string) error {
+	a, err := o.d.parent(from)
+	if err != nil {
+		return fail("rename", from, err)
+	}
+	defer a.close()
+	return fail("rename", o.child(name), unix.Renameat2(a.fd, a.name, o.fd, name, unix.RENAME_NOREPLACE))
+}
+
 func (o openDirectory) Close() error { return fail("close", o.p, unix.Close(o.fd)) }
 
 // child is for errors; a name that can't be one is only named with its directory.

@@ -34,6 +34,7 @@ type disk struct {
 	seq     atomic.Uint64             // of named temps
 	maker   atomic.Pointer[[2]uint32] // whose new files in staging are: user, group
 	names   names
+	kept    kept
 	dirents sync.Pool // of *[direntBytes]byte
 	lock    int       // descriptor of the lock file; -1: not prepared
 	private uint64    // inode of the private area
@@ -133,7 +134,7 @@ func (d *disk) walk(p farm.Path, flags int) (int, error) {
 type dir struct {
 	fd   int
 	name string
-	keep bool // the descriptor is the root's
+	keep bool // the descriptor is not the caller's to close
 }
 
 func (d dir) close() {
@@ -149,6 +150,9 @@ func (d *disk) parent(p farm.Path) (dir, error) {
 	}
 	if p.Parent().IsRoot() {
 		return dir{d.fd, p.Base(), true}, nil
+	}
+	if fd, ok := d.keptDir(p.Parent()); ok {
+		return dir{fd, p.Base(), true}, nil
 	}
 	fd, err := d.open(p.Parent(), unix.O_PATH|unix.O_DIRECTORY)
 	return dir{fd, p.Base(), false}, d.whyNotDir(p.Parent(), err, unix.ENOTDIR)
@@ -213,7 +217,7 @@ func (d *disk) Free() (bytes, inodes uint64, err error) {
 
 func (d *disk) Sync() error { return fail("sync", farm.Path{}, unix.Syncfs(d.fd)) }
 
-// Close lets go of the root at once, so that it can be unmounted. Its number stays taken while somebody has the disk: a
+// Close lets go of the root, and of what is kept open, at once, so that it can be unmounted. Its number stays taken while somebody has the disk: a
 // call that comes late must not meet what was opened under that number since, such as the root of another folder.
 func (d *disk) Close() error {
 	if d.closed.Swap(true) {
@@ -222,15 +226,21 @@ func (d *disk) Close() error {
 	if d.lock >= 0 {
 		unix.Close(d.lock)
 	}
+	fds := append(d.kept.letGo(), d.fd)
 	nothing, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return fail("close", farm.Path{}, unix.Close(d.fd))
-	}
-	defer unix.Close(nothing)
-	if err := unix.Dup3(nothing, d.fd, unix.O_CLOEXEC); err != nil {
+		for _, fd := range fds {
+			err = unix.Close(fd)
+		}
 		return fail("close", farm.Path{}, err)
 	}
-	runtime.AddCleanup(d, func(fd int) { unix.Close(fd) }, d.fd)
+	defer unix.Close(nothing)
+	for _, fd := range fds {
+		if err := unix.Dup3(nothing, fd, unix.O_CLOEXEC); err != nil {
+			return fail("close", farm.Path{}, err)
+		}
+		runtime.AddCleanup(d, func(fd int) { unix.Close(fd) }, fd)
+	}
 	return nil
 }
 

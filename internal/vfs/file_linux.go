@@ -19,6 +19,10 @@ func (d *disk) Open(p farm.Path) (File, error) {
 	if st.Type != farm.File {
 		return nil, fail("open", p, errNotFile)
 	}
+	if dir, ok := d.in(p); ok {
+		f, _, err := dir.Open(p.Base())
+		return f, err
+	}
 	fd, err := d.open(p, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if err != nil {
 		return nil, fail("open", p, err)

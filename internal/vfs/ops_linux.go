@@ -14,6 +14,9 @@ import (
 )
 
 func (d *disk) Lstat(p farm.Path) (Stat, error) {
+	if dir, ok := d.in(p); ok {
+		return dir.Lstat(p.Base())
+	}
 	fd, err := d.open(p, unix.O_PATH)
 	if err != nil {
 		return Stat{}, fail("lstat", p, err)

@@ -90,15 +90,21 @@ func (f *fanotify) stats(s *Stats) {
 
 func (f *fanotify) run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { f.queue.Close() })()
-	for p := (pace{}); ; p.next(time.Now()) {
+	var p pace
+	for {
+		before := f.ours()
 		if err := f.step(); err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
 			return err
 		}
+		p.next(time.Now(), f.ours() != before)
 	}
 }
+
+// ours is the number of notifications that were of concern.
+func (f *fanotify) ours() uint64 { return f.seen.Load() - f.foreign.Load() }
 
 // step reads and handles one buffer of notifications.
 func (f *fanotify) step() error {

@@ -4,25 +4,39 @@ import "time"
 
 // Pace of reading.
 const (
-	paceAfter = 16                   // reads in a row that come quickly one after the other
-	paceGap   = 6 * time.Millisecond // what is quickly
+	paceGap   = 12 * time.Millisecond // reads that follow each other as quickly are in a row
+	paceAfter = 16                    // reads in a row before one waits
 	paceTime  = 2 * time.Millisecond
+
+	stormAfter = 64 // reads in a row that were of concern before one waits longer
+	stormTime  = 8 * time.Millisecond
 )
 
 // pace slows the reading down while notifications pour in: each read costs waking up, and so does all that follows from it,
-// however little was read. The first ones of a storm are read at once, and so is what a single program does now and then.
+// on all members, however little was read. The first ones of a storm are read at once, and so is what a program does now and
+// then. What is of no concern, as of other directories on the file system, never makes those wait long that are.
 type pace struct {
 	last time.Time
 	run  int // reads in a row
+	ours int // of them, how many were of concern
 }
 
 // next waits for as long as the next read may wait.
-func (p *pace) next(now time.Time) {
+func (p *pace) next(now time.Time, ours bool) {
 	if now.Sub(p.last) > paceGap {
-		p.run = 0
+		p.run, p.ours = 0, 0
 	}
 	p.last = now
-	if p.run++; p.run > paceAfter {
+	p.run++
+	if ours {
+		p.ours++
+	} else {
+		p.ours = max(0, p.ours-1)
+	}
+	switch {
+	case p.ours > stormAfter:
+		time.Sleep(stormTime)
+	case p.run > paceAfter:
 		time.Sleep(paceTime)
 	}
 }
