@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime/debug"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -38,6 +39,7 @@ func (a *app) serve(ctx context.Context, level slog.Level) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	relaxTimers("/proc", timerSlackNanos)
 	log := slog.New(slog.NewTextHandler(a.ui.err, &slog.HandlerOptions{Level: level}))
 	notify := func(state string) {
 		if err := notifyService(os.Getenv("NOTIFY_SOCKET"), state); err != nil {
@@ -49,6 +51,26 @@ func (a *app) serve(ctx context.Context, level slog.Level) error {
 	return a.parts.Run(ctx, runOptions{
 		Paths: a.paths(), Version: version().Version, Log: log, Ready: func() { notify("READY=1") },
 	})
+}
+
+// timerSlackNanos is by how much the kernel may delay a thread's timers; 50,000 unless a process says otherwise. It is also set
+// by tandem.service, for a daemon that may not change it.
+//
+// No timer of ours needs to be as exact. But the Go runtime looks every 20 µs, while anything runs, whether a system call
+// takes long: that was half of all context switches of a member that installs files, and each costs tens of microseconds on a
+// virtual machine. As a goroutine that waits for the disk keeps its processor until the next look, it is not much longer either.
+const timerSlackNanos = 500_000
+
+// relaxTimers sets the slack of all threads, which those that they start inherit. Without the right to, or on another system than
+// Linux, all stays as it was.
+func relaxTimers(proc string, nanos int) {
+	threads, err := os.ReadDir(proc + "/self/task")
+	if err != nil {
+		return
+	}
+	for _, t := range threads {
+		_ = os.WriteFile(proc+"/"+t.Name()+"/timerslack_ns", []byte(strconv.Itoa(nanos)), 0)
+	}
 }
 
 // notifyService tells systemd, or whoever set NOTIFY_SOCKET, how the daemon is: sd_notify(3).
