@@ -11,10 +11,8 @@ import (
 // haproxyMaxWeight is the most that HAProxy takes.
 const haproxyMaxWeight = 256
 
-// haproxyDefaults: a request that a node may have seen is sent again only if its method is safe; see doc.go.
 const haproxyDefaults = `global
     log stdout format raw local0 info
-    maxconn 20000
     ssl-default-bind-options ssl-min-ver TLSv1.2
 
 defaults tandem
@@ -31,8 +29,15 @@ defaults tandem
     timeout tunnel 1h
     option redispatch 1
     retries 3
-    retry-on conn-failure empty-response junk-response response-timeout
 `
+
+// haproxySafe and haproxyOnce are how a pool treats requests with a safe method, and all others. Those get a connection of
+// their own: when one that was used before breaks, HAProxy closes the visitor's connection without a word and hopes for
+// them to send the request again, which browsers do.
+const (
+	haproxySafe = "    retry-on conn-failure empty-response junk-response response-timeout\n"
+	haproxyOnce = "    option http-server-close\n    retry-on conn-failure\n"
+)
 
 // HAProxy is a configuration for HAProxy 2.4 and later.
 func HAProxy(f control.Fronts, o Options) (string, error) {
@@ -67,12 +72,14 @@ func haproxyFront(b *strings.Builder, f front, certificates string) {
 	b.WriteString("    http-request del-header x-forwarded- -m beg\n")
 	b.WriteString("    http-request set-header x-forwarded-for %[src]\n")
 	fmt.Fprintf(b, "    http-request set-header x-forwarded-proto %s\n", scheme(f.tls))
+	b.WriteString("    acl safe method GET HEAD OPTIONS\n")
 	for _, p := range f.pools[1:] {
 		for _, h := range p.hosts {
-			fmt.Fprintf(b, "    use_backend %s if { req.hdr(host),host_only,lower %s }\n", p.name, haproxyMatch(h))
+			host := "{ req.hdr(host),host_only,lower " + haproxyMatch(h) + " }"
+			fmt.Fprintf(b, "    use_backend %s if safe %s\n    use_backend %s_once if %s\n", p.name, host, p.name, host)
 		}
 	}
-	fmt.Fprintf(b, "    default_backend %s\n", f.pools[0].name)
+	fmt.Fprintf(b, "    use_backend %s if safe\n    default_backend %[1]s_once\n", f.pools[0].name)
 }
 
 func haproxyMatch(host string) string {
@@ -92,25 +99,33 @@ func scheme(tls bool) string {
 	return "http"
 }
 
+// haproxyPool writes a pool's two backends; the second has its health from the first.
 func haproxyPool(b *strings.Builder, f front, p pool, ca string) {
-	fmt.Fprintf(b, "\nbackend %s\n    balance roundrobin\n", p.name)
-	b.WriteString("    http-request disable-l7-retry unless { method GET HEAD OPTIONS }\n")
-	b.WriteString("    option httpchk\n")
+	fmt.Fprintf(b, "\nbackend %s\n    balance roundrobin\n%s    option httpchk\n", p.name, haproxySafe)
 	fmt.Fprintf(b, "    http-check send meth GET uri %s ver HTTP/1.1 hdr host %s\n", HealthPath, cmp.Or(p.named(), "tandem"))
 	b.WriteString("    http-check expect status 200\n")
-	b.WriteString("    default-server check inter 1s fastinter 250ms rise 2 fall 2 observe layer4 error-limit 1 on-error fastinter slowstart 5s maxconn 512")
-	if f.tls {
-		b.WriteString(" ssl sni req.hdr(host),host_only")
-		if name := p.named(); name != "" {
-			b.WriteString(" check-sni " + name)
-		}
-		if ca == NoCA {
-			b.WriteString(" verify none")
-		} else {
-			b.WriteString(" verify required ca-file " + ca)
-		}
+	b.WriteString("    default-server check inter 1s fastinter 250ms rise 2 fall 2 observe layer4 error-limit 1 on-error fastinter slowstart 5s" + haproxyTLS(f, ca))
+	if name := p.named(); f.tls && name != "" {
+		b.WriteString(" check-sni " + name)
 	}
 	b.WriteString("\n")
+	haproxyServers(b, p, func(server) string { return "" })
+	fmt.Fprintf(b, "\nbackend %s_once\n    balance roundrobin\n%s    default-server slowstart 5s%s\n", p.name, haproxyOnce, haproxyTLS(f, ca))
+	haproxyServers(b, p, func(s server) string { return " track " + p.name + "/" + s.name })
+}
+
+// haproxyTLS is how a server is spoken to.
+func haproxyTLS(f front, ca string) string {
+	switch {
+	case !f.tls:
+		return ""
+	case ca == NoCA:
+		return " ssl sni req.hdr(host),host_only verify none"
+	}
+	return " ssl sni req.hdr(host),host_only verify required ca-file " + ca
+}
+
+func haproxyServers(b *strings.Builder, p pool, more func(server) string) {
 	most := 0
 	for _, s := range p.servers {
 		most = max(most, s.weight)
@@ -120,6 +135,6 @@ func haproxyPool(b *strings.Builder, f front, p pool, ca string) {
 		if most > haproxyMaxWeight {
 			weight = max(1, weight*haproxyMaxWeight/most)
 		}
-		fmt.Fprintf(b, "    server %s %s weight %d\n", s.name, s.address, weight)
+		fmt.Fprintf(b, "    server %s %s weight %d%s\n", s.name, s.address, weight, more(s))
 	}
 }

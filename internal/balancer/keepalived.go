@@ -9,6 +9,9 @@ import (
 	"tandem/internal/farm"
 )
 
+// A dead daemon refuses the check at once. One that is slow to answer is on a busy machine, and its address should not go to and
+// fro for that: hence the long timeout.
+//
 // A check that fails takes failPenalty from an edge's priority instead of its address: so the address stays somewhere when all
 // edges fail, and visitors meet a page that says so. firstPriority to lastPriority must lie within one penalty.
 const (
@@ -74,7 +77,7 @@ global_defs {
 vrrp_script tandem {
     script "%s"
     interval 1
-    timeout 3
+    timeout 10
     fall 1
     rise 2
     weight -%d
@@ -85,7 +88,7 @@ vrrp_instance tandem {
     interface %s
     virtual_router_id %d
     priority %d
-    advert_int 0.3
+    advert_int 0.5
     unicast_src_ip %s
     unicast_peer {
 `, m.Farm, m.Self, m.Self, m.Check, failPenalty, m.Interface, id, firstPriority-me*priorityStep, m.Edges[me].Address)

@@ -72,7 +72,7 @@ func Nginx(f control.Fronts, o Options) (string, error) {
 func nginxPool(b *strings.Builder, p pool) {
 	fmt.Fprintf(b, "\nupstream %s {\n", p.name)
 	for _, s := range p.servers {
-		fmt.Fprintf(b, "    server %s weight=%d max_fails=1 fail_timeout=3s", s.address, s.weight)
+		fmt.Fprintf(b, "    server %s weight=%d max_fails=1 fail_timeout=2s", s.address, s.weight)
 		if s.draining {
 			b.WriteString(" down")
 		}

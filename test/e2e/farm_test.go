@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(notesDirEnv); dir != "" {
 		os.Exit(serveNotes(dir))
 	}
+	if dir := os.Getenv(ledgerDirEnv); dir != "" {
+		os.Exit(serveLedger(dir))
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "tandem-e2e-")
 		if err != nil {
@@ -276,6 +279,28 @@ func (f *farmUnderTest) visitor(jar http.CookieJar) *http.Client {
 	tr := &http.Transport{DialContext: f.lan.dial("visitor"), MaxIdleConnsPerHost: 64}
 	f.t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr, Jar: jar, Timeout: 30 * time.Second}
+}
+
+// background runs a command until the test ends.
+func (f *farmUnderTest) background(cmd *exec.Cmd) {
+	f.t.Helper()
+	if err := cmd.Start(); err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM) // keepalived and nginx end their children then
+		ended := make(chan struct{})
+		go func() {
+			_ = cmd.Wait()
+			close(ended)
+		}()
+		select {
+		case <-ended:
+		case <-time.After(5 * time.Second):
+			_ = cmd.Process.Kill()
+			<-ended
+		}
+	})
 }
 
 // percentile is the value below which p percent of the list lie. It sorts the list.
