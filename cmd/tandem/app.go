@@ -68,7 +68,7 @@ tandem status                  # what is wrong, and how all is`,
 
 	root.AddCommand(
 		a.initCommand(), a.inviteCommand(), a.joinCommand(), a.runCommand(),
-		a.statusCommand(), a.eventsCommand(), a.siteCommand(), a.configCommand(), a.secretCommand(), a.conflictsCommand(), a.folderCommand(), a.whyCommand(), a.certCommand(), a.memberCommand(), a.drainCommand(), a.undrainCommand(),
+		a.statusCommand(), a.eventsCommand(), a.siteCommand(), a.configCommand(), a.secretCommand(), a.conflictsCommand(), a.folderCommand(), a.whyCommand(), a.certCommand(), a.memberCommand(), a.drainCommand(), a.undrainCommand(), a.maintenanceCommand(),
 		a.healthCommand(), a.exportCommand(),
 		a.importCommand(), a.demoCommand(), a.demoAppCommand(), a.versionCommand(), exitCodesTopic(),
 	)

@@ -17,14 +17,15 @@ import (
 
 // daemon is a backend that answers with what it is given.
 type daemon struct {
-	status  control.Status
-	refuses config.Faults // what any configuration is told
-	applied control.ConfigApplied
-	files   control.Files
-	message string
-	removed farm.MemberID
-	invited control.InviteRequest
-	drains  int
+	status     control.Status
+	refuses    config.Faults // what any configuration is told
+	applied    control.ConfigApplied
+	files      control.Files
+	message    string
+	removed    farm.MemberID
+	invited    control.InviteRequest
+	drains     int
+	maintained control.Maintenance
 }
 
 func (d *daemon) Status(context.Context) (control.Status, error) { return d.status, nil }

@@ -41,6 +41,7 @@ func printStatus(u *ui, st control.Status) {
 	case st.Draining:
 		u.line("%s", u.paint(warn, "  draining: no new visitors"))
 	}
+	printMaintenance(u, st.Maintenance)
 	printWrong(u, st)
 	u.line("")
 	printMembers(u, "  ", st.Members, st.Time)

@@ -39,6 +39,7 @@ func Summary(a, b *Config) []string {
 	all = append(all, compare("member", a.Members, b.Members, func(m Member) string { return string(m.Name) })...)
 	all = append(all, compare("folder", a.Folders, b.Folders, func(f Folder) string { return string(f.Name) })...)
 	all = append(all, compare("site", a.Sites, b.Sites, func(s Site) string { return strings.TrimPrefix(s.File, SitesDir+"/") })...)
+	all = append(all, compare("maintenance", a.Maintenance, b.Maintenance, func(m Maintenance) string { return m.Site })...)
 	table := func(name string, same bool) {
 		if !same {
 			all = append(all, name+" changed")

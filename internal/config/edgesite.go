@@ -9,6 +9,8 @@ type EdgeSite struct {
 	// without the directive have none, and share what is kept for them.
 	Name string
 
+	Maintenance *Maintenance // nil: it is in service. The table of farm.toml, not an option
+
 	Policy   Policy // empty: that of farm.toml
 	Affinity Affinity
 

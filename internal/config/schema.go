@@ -28,6 +28,7 @@ type Config struct {
 
 	Certificates Certificates
 	ACME         ACME
+	Maintenance  []Maintenance     // sorted by site
 	Sites        []Site            // sorted by file
 	Secrets      map[string]string // sealed values by name
 
@@ -169,6 +170,8 @@ type farmFile struct {
 
 	Certificates Certificates `toml:"certificates" doc:"the certificate store; see [certificates](certificates.md)"`
 	ACME         ACME         `toml:"acme" doc:"certificates that the farm orders itself; see [certificates](certificates.md#acme)"`
+
+	Maintenance map[string]Maintenance `toml:"maintenance" doc:"a site that the edges answer for themselves, by the name of its file without .caddy; \"*\" is all sites. Written by tandem maintenance, see [balancing](balancing.md#maintenance)"`
 }
 
 // Member is the member of that name.

@@ -50,6 +50,11 @@ func (d *decoder) check(file *farmFile) *Config {
 		d.folder(f)
 		c.Folders = append(c.Folders, f)
 	}
+	for _, site := range slices.Sorted(maps.Keys(file.Maintenance)) {
+		m := file.Maintenance[site]
+		m.Site = site
+		c.Maintenance = append(c.Maintenance, d.maintenance(m))
+	}
 	d.duplicates(c)
 	d.nested(c)
 	d.readers(c)

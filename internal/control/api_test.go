@@ -23,18 +23,19 @@ import (
 
 // fakeBackend answers with what it is given.
 type fakeBackend struct {
-	status  Status
-	err     error
-	samples []ProbeSample
-	files   Files
-	message string
-	removed farm.MemberID
-	paused  map[farm.MemberID]bool
-	invited InviteRequest
-	query   ConflictQuery
-	diff    DiffRequest
-	restore RestoreRequest
-	edit    ConfigEdit
+	status     Status
+	err        error
+	samples    []ProbeSample
+	files      Files
+	message    string
+	removed    farm.MemberID
+	paused     map[farm.MemberID]bool
+	invited    InviteRequest
+	query      ConflictQuery
+	diff       DiffRequest
+	restore    RestoreRequest
+	edit       ConfigEdit
+	maintained Maintenance
 }
 
 func (b *fakeBackend) Status(context.Context) (Status, error) { return b.status, b.err }

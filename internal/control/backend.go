@@ -17,6 +17,7 @@ type Backend interface {
 	Preserver
 	Steerer
 	Drainer
+	Maintainer
 	Seeder
 	CertKeeper
 	Fronter

@@ -113,6 +113,7 @@ func (s *Server) Handler() http.Handler {
 	handle("DELETE /v1/members/{name}", s.removeMember)
 	handle("POST /v1/members/{name}/pause", s.pauseMember(true))
 	handle("POST /v1/members/{name}/resume", s.pauseMember(false))
+	handle("POST /v1/maintenance", s.maintain)
 	handle("GET /v1/members/{name}/drain", s.drain)
 	handle("POST /v1/members/{name}/drain/{verb}", s.drain)
 	mux.Handle("GET /v1/metrics", metricsHandler(s.opt.Backend, s.opt.Journal, s.opt.Log))

@@ -24,9 +24,10 @@ type Status struct {
 	Folders []Folder     `json:"folders"`
 	Config  ConfigStatus `json:"config"`
 
-	Sites    []Site    `json:"sites"`    // empty on an edge that is no node
-	Bindings []Binding `json:"bindings"` // of sites and of the edge
-	Nodes    []Node    `json:"nodes"`    // as the edge sees them; empty on a member that is no edge
+	Sites       []Site        `json:"sites"`       // empty on an edge that is no node
+	Maintenance []Maintenance `json:"maintenance"` // sites that the edges answer for themselves
+	Bindings    []Binding     `json:"bindings"`    // of sites and of the edge
+	Nodes       []Node        `json:"nodes"`       // as the edge sees them; empty on a member that is no edge
 }
 
 // Drained says since when a member drains because a person said so.

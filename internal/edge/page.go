@@ -34,30 +34,44 @@ func (x *exchange) refuse(status int, why string) bool {
 }
 
 // sorry answers with what the site's file says for when no node can have a request, or else as refuse does.
-func (x *exchange) sorry(why string) {
-	text := x.options.Sorry
-	if !isPage(text) {
-		x.refuse(http.StatusServiceUnavailable, cmp.Or(text, why))
-		return
-	}
+func (x *exchange) sorry(why string) { x.unavailable(cmp.Or(x.options.Sorry, why), x.retryAfter()) }
+
+// closed answers for a site that is in maintenance. It returns false, for admit.
+func (x *exchange) closed(m *config.Maintenance) bool {
+	x.unavailable(cmp.Or(m.Message, x.options.Sorry, "the site is being worked on; please come back later"), inSeconds(m.RetryAfter))
+	return false
+}
+
+// unavailable answers with a page, or with a text in the edge's own page.
+func (x *exchange) unavailable(text, retryAfter string) {
 	x.status = http.StatusServiceUnavailable
 	h := x.w.Header()
 	x.mark(h)
 	h.Set("Cache-Control", "no-store")
-	h.Set("Retry-After", x.retryAfter())
-	x.send(x.status, "text/html; charset=utf-8", text)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Retry-After", retryAfter)
+	if isPage(text) {
+		x.send(x.status, "text/html; charset=utf-8", text)
+		return
+	}
+	x.page(x.status, text)
 }
 
 // isPage tells a page from a sentence.
 func isPage(text string) bool { return strings.HasPrefix(strings.TrimSpace(text), "<") }
 
-// retryAfter is in seconds, rounded up.
+// retryAfter is when who could not be served may come again, in seconds.
 func (x *exchange) retryAfter() string {
 	after := config.DefaultRetryAfter
 	if x.options != nil {
 		after = cmp.Or(x.options.RetryAfter, after)
 	}
-	return strconv.FormatInt(int64((after+time.Second-1)/time.Second), 10)
+	return inSeconds(after)
+}
+
+// inSeconds rounds up.
+func inSeconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }
 
 // page answers with a sentence, dressed up for who likes it.

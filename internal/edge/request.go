@@ -60,6 +60,9 @@ func (x *exchange) admit() bool {
 	case strings.HasPrefix(r.URL.Path, "/.tandem/"):
 		return x.serveOwn()
 	}
+	if m := x.options.Maintenance; m != nil && !m.Lets(x.address()) {
+		return x.closed(m)
+	}
 	x.safe = r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 	x.want, x.proven = x.edge.wanted(r)
 	if status, err := x.takeBody(); err != nil {

@@ -25,7 +25,7 @@ func (m *Member) Status(context.Context) (control.Status, error) {
 		Member: m.self, Farm: c.Farm.Name, Version: m.version, Since: m.since, Time: time.Now(), Roles: me.Roles,
 		Addresses: []string{me.Address}, Draining: m.own.get().Draining,
 		Members: m.memberStatus(c), Folders: m.folderStatus(c), Config: m.configStatus(),
-		Sites: []control.Site{}, Bindings: m.bindingStatus(c, me), Nodes: []control.Node{},
+		Sites: []control.Site{}, Maintenance: maintenanceStatus(c), Bindings: m.bindingStatus(c, me), Nodes: []control.Node{},
 	}
 	if n := m.drained.Load(); n != nil {
 		st.Drained = &control.Drained{Since: n.Since, By: n.By}

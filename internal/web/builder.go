@@ -23,6 +23,8 @@ type builder struct {
 	live   map[string]*site // by file
 	faults config.SiteFaults
 
+	maintenance func(file string) *config.Maintenance
+
 	// What is taken, and by which file. It does not depend on which addresses are this member's: a site is not good on
 	// one member and refused on another for that.
 	names   map[binding]string // without tls
@@ -41,6 +43,7 @@ func newBuilder(s *Sites, next *config.Config) *builder {
 		out:  &prepared{sites: s, table: newTable()},
 		live: map[string]*site{}, faults: config.SiteFaults{},
 		names: map[binding]string{}, schemes: map[string]scheme{},
+		maintenance: next.InMaintenance,
 	}
 	b.out.table.secure = securePortOf(next)
 	b.openSecrets(next)
@@ -211,8 +214,12 @@ func (b *builder) add(st *site) {
 	status := SiteStatus{File: st.file}
 	b.out.table.sites = append(b.out.table.sites, st)
 	for _, bl := range st.blocks {
+		options := b.edgeOf(st, bl)
+		if options != nil {
+			b.out.table.edges = append(b.out.table.edges, options)
+		}
 		for _, bind := range bl.bindings {
-			t := target{st, bl, bind}
+			t := target{st, bl, options, bind}
 			b.out.table.all.add(t)
 			status.Hosts = addOnce(status.Hosts, bind.host)
 			if !b.node {

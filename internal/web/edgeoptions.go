@@ -42,24 +42,28 @@ func (s *Sites) Edge(host string) *config.EdgeSite {
 		return nil
 	}
 	for i := range targets {
-		if o := targets[i].block.edge; o != nil {
+		if o := targets[i].edge; o != nil {
 			return o
 		}
 	}
 	return s.silent
 }
 
-// Edges are the blocks of the live revision that have the directive edge.
-func (s *Sites) Edges() []*config.EdgeSite {
-	var all []*config.EdgeSite
-	for _, st := range s.table.Load().sites {
-		for _, b := range st.blocks {
-			if b.edge != nil {
-				all = append(all, b.edge)
-			}
-		}
+// Edges are the options of the blocks of the live revision that have any.
+func (s *Sites) Edges() []*config.EdgeSite { return s.table.Load().edges }
+
+// edgeOf is what the edges do for a block by its directive and by farm.toml; nil: as for any.
+func (b *builder) edgeOf(st *site, bl *block) *config.EdgeSite {
+	m := b.maintenance(st.file)
+	if m == nil || len(bl.bindings) == 0 {
+		return bl.edge
 	}
-	return all
+	o := config.EdgeSite{Name: st.file + " " + bl.bindings[0].host}
+	if bl.edge != nil {
+		o = *bl.edge
+	}
+	o.Maintenance = m
+	return &o
 }
 
 // takeEdge takes the edge directive out of a block, and reads it; nil: there is none.

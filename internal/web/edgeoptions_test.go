@@ -89,3 +89,41 @@ func TestEdgeOptionsOfAHost(t *testing.T) {
 		}
 	}
 }
+
+// The maintenance of farm.toml is among the options of each block of the site, and of no other.
+func TestMaintenanceOfAHost(t *testing.T) {
+	r := newRig(t)
+	c := farmOf(map[string]string{
+		"a": "http://a.test:1 {\n}\nhttp://x.test:1 {\n\tedge {\n\t\tpolicy least_time\n\t}\n}",
+		"b": "http://b.test:1 {\n}",
+	})
+	apply := func(ms ...config.Maintenance) {
+		c.Maintenance = ms
+		p, err := r.Prepare(t.Context(), nil, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Commit()
+	}
+	state := func() string {
+		s := ""
+		for _, host := range []string{"a.test", "x.test", "b.test"} {
+			if o := r.Edge(host); o.Maintenance != nil {
+				s += o.Name + " " + o.Maintenance.Message + " " + string(o.Policy) + "; "
+			}
+		}
+		return s
+	}
+	apply(config.Maintenance{Site: "a", Message: "soon"})
+	if got, want := state(), "sites/a.caddy a.test soon ; sites/a.caddy http://x.test:1 soon least_time; "; got != want || len(r.Edges()) != 2 {
+		t.Errorf("one site: %q, want %q; %d have options", got, want, len(r.Edges()))
+	}
+	apply(config.Maintenance{Site: "*", Message: "later"}, config.Maintenance{Site: "a", Message: "soon"})
+	if got, want := state(), "sites/a.caddy a.test soon ; sites/a.caddy http://x.test:1 soon least_time; sites/b.caddy b.test later ; "; got != want {
+		t.Errorf("all sites: %q, want %q", got, want)
+	}
+	apply()
+	if got := state(); got != "" || len(r.Edges()) != 1 {
+		t.Errorf("none: %q", got)
+	}
+}

@@ -8,22 +8,25 @@ import (
 	"slices"
 	"strings"
 
+	"tandem/internal/config"
 	"tandem/internal/shell"
 )
 
 // table says which block of which site answers to what. It is immutable; a revision makes a new one.
 type table struct {
 	sites  []*site
-	fronts map[string]*hosts // by address that is listened on
-	narrow map[string]bool   // of these addresses (of all interfaces), single interfaces have sites of their own
-	all    *hosts            // whatever the address: for requests from edges
-	secure string            // port of HTTPS on the edges; empty: none
+	fronts map[string]*hosts  // by address that is listened on
+	narrow map[string]bool    // of these addresses (of all interfaces), single interfaces have sites of their own
+	all    *hosts             // whatever the address: for requests from edges
+	edges  []*config.EdgeSite // of the blocks that have options
+	secure string             // port of HTTPS on the edges; empty: none
 }
 
 // target is a block as the answer to one of its bindings.
 type target struct {
 	site  *site
 	block *block
+	edge  *config.EdgeSite // nil: as for any
 	binding
 }
 

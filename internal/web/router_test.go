@@ -157,7 +157,7 @@ func BenchmarkRouter5000Sites(b *testing.B) {
 	for i := range 5000 {
 		host := fmt.Sprintf("site%d.test", i)
 		for _, h := range []string{host, "*." + host} {
-			to := target{&site{}, &block{}, binding{host: h, address: ":80"}}
+			to := target{&site{}, &block{}, nil, binding{host: h, address: ":80"}}
 			t.all.add(to)
 			t.add(to)
 		}
