@@ -20,6 +20,8 @@ const (
 	idleTime    = 5 * time.Minute  // between two requests of a connection
 	stallTime   = time.Minute      // during which a visitor takes or sends nothing (Caddy's default for bodies)
 	headerBytes = 64 << 10
+
+	http2FrameBytes = 16 << 10 // that are read: the least that a server must take, and what browsers send
 )
 
 type frontKey struct{}
@@ -55,6 +57,7 @@ func (f *front) listen(ctx context.Context, pipeline http.Handler, http3 bool) e
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    headerBytes,
+		HTTP2:             &http.HTTP2Config{MaxReadFrameSize: http2FrameBytes},
 		ErrorLog:          stdlog.New(serverLog{f.log}, "", 0),
 	}
 	if f.tls != nil {

@@ -24,7 +24,7 @@ func TestEarlyAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			node, paths := startEarly(t)
-			visitor := dial(t, startEdge(t, node))
+			visitor := dial(t, startEdge(t, node).plain)
 			br := bufio.NewReader(visitor)
 			_ = visitor.SetReadDeadline(time.Now().Add(waitTime))
 			_, _ = io.WriteString(visitor, post(c.header, c.first))

@@ -3,13 +3,20 @@ package guard
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,40 +33,90 @@ func (d dialTo) DialHTTP(ctx context.Context, _ farm.MemberID) (net.Conn, error)
 	return (&net.Dialer{}).DialContext(ctx, d.Network(), d.String())
 }
 
-func tandemFront(t *testing.T, _ int, node *recorder) net.Addr { return startEdge(t, node.Addr()) }
+func tandemFront(t *testing.T, _ int, node *recorder) net.Addr {
+	return startEdge(t, node.Addr()).plain
+}
 
-// startEdge runs an edge behind a front, as a member does, with one node, and waits until the node is healthy.
-func startEdge(t *testing.T, node net.Addr) net.Addr {
+// entrance is where an edge takes visitors.
+type entrance struct {
+	plain, tls net.Addr
+	roots      *x509.CertPool // that certify shop.test
+	edge       *edge.Edge
+	shell      *shell.Shell
+}
+
+// startEdge runs an edge behind two fronts, as a member does, with one node, and waits until the node is healthy.
+func startEdge(t *testing.T, node net.Addr) entrance {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
-	e := edge.New(edge.Config{Dialer: dialTo{node}})
+	cert, roots := certificate(t)
+	in := entrance{
+		roots: roots,
+		edge:  edge.New(edge.Config{Dialer: dialTo{node}}),
+		shell: shell.New(shell.Config{
+			Log: quiet, Sink: func(farm.Event) {}, Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert, nil },
+		}),
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	run := make(chan struct{})
 	go func() {
 		defer close(run)
-		_ = e.Run(ctx)
+		_ = in.edge.Run(ctx)
 	}()
-	s := shell.New(shell.Config{Log: quiet, Sink: func(farm.Event) {}})
-	if err := s.Apply(ctx, []shell.Front{{Name: "edge", Address: "127.0.0.1:0", Direct: true, Handler: e}}); err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
 		soon, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 		defer cancel()
-		_ = s.Close(soon) // what waits for a visitor is cut off
+		_ = in.shell.Close(soon) // what waits for a visitor is cut off
 		stop()
 		<-run
 	})
-	e.SetNodes([]edge.Node{{ID: "web1"}})
-	e.Link("web1", true)
-	for range 1000 {
-		if e.Stats()[0].State == edge.Healthy.String() {
-			return tcpAddr(t, s.Status()[0].Listening)
+	if err := in.shell.Apply(ctx, []shell.Front{
+		{Name: "plain", Address: "127.0.0.1:0", Direct: true, Handler: in.edge},
+		{Name: "tls", Network: "tcp4", Address: "127.0.0.1:0", Direct: true, TLS: true, Handler: in.edge},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	all := in.shell.Status()
+	in.plain, in.tls = tcpAddr(t, all[0].Listening), tcpAddr(t, all[1].Listening)
+	in.edge.SetNodes([]edge.Node{{ID: "web1"}})
+	in.edge.Link("web1", true)
+	for range 2000 {
+		if in.edge.Stats()[0].State == edge.Healthy.String() {
+			return in
 		}
 		<-time.After(5 * time.Millisecond)
 	}
 	t.Fatal("the node did not become healthy")
-	return nil
+	return in
+}
+
+// made is the certificate of all tests: to make one takes longer than most of them.
+var made = sync.OnceValues(func() (*tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"shop.test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := x509.ParseCertificate(der)
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, err
+})
+
+func certificate(t *testing.T) (*tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	cert, err := made()
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(cert.Leaf)
+	return cert, roots
 }
 
 func tcpAddr(t *testing.T, s string) net.Addr {
