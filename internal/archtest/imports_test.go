@@ -10,6 +10,7 @@ import (
 const ours = `
 	# Level 0: the nouns, and the port to the file system.
 	farm < vfs;
+	client < shell, web, edge;
 
 	# Level 1: each knows one thing, and none knows another.
 	farm < chunk, wire, reconcile, config, watch, identity, shell, certs;
@@ -68,13 +69,15 @@ const theirs = `
 	github.com/ncruces/go-sqlite3 < index;
 	golang.org/x/sys < vfs, watch, index, scan, install, shell, peer, demo, member;
 	golang.org/x/sync < member, peer, edge;
+	golang.org/x/time/rate, github.com/DeRuina/timberjack < edge;
 	golang.org/x/term < cmd/tandem;
 	golang.org/x/net/idna < web;
 
 	# The web server stays behind these two; edge is a plain http.Handler.
 	github.com/caddyserver, go.uber.org/zap, github.com/quic-go/quic-go < shell, web;
+	github.com/pires/go-proxyproto < shell;
 
-	github.com/letsencrypt/pebble, github.com/letsencrypt/challtestsrv, go.uber.org/goleak, pgregory.net/rapid, github.com/rogpeppe/go-internal/testscript, github.com/zeebo/blake3, golang.org/x/sys < TESTS;
+	github.com/letsencrypt/pebble, github.com/letsencrypt/challtestsrv, go.uber.org/goleak, pgregory.net/rapid, github.com/rogpeppe/go-internal/testscript, github.com/zeebo/blake3, golang.org/x/sys, github.com/pires/go-proxyproto < TESTS;
 `
 
 const tests = "TESTS"

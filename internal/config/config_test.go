@@ -20,9 +20,11 @@ func TestDefaults(t *testing.T) {
 		Farm:    Farm{Name: "farm", AutoCommit: true, EvictAfter: 60 * 24 * time.Hour},
 		Members: []Member{{Name: "web1", Address: "192.0.2.11:7443", Roles: []farm.Role{farm.RoleNode}, Key: key("1"), Weight: 1}},
 		Folders: []Folder{{Name: "shop", Path: "/srv/shop", Defaults: true, Brake: 10, Lines: map[string]int{}, Watch: "auto", Audit: time.Hour, XAttrs: "user", MinFree: 64 << 20, Preserve: 1 << 30, PreserveAge: 30 * 24 * time.Hour, PreserveDeleted: true, CheckTime: 30 * time.Second, ApplyTime: 30 * time.Second}},
-		Edge:    Edge{HTTP: []string{":80"}, HTTPS: []string{":443"}, Policy: "round_robin", MaxPerNode: 512, MaxQueue: 1024, MaxBacklog: 10000, AnswerTime: time.Minute, KeepBody: 64 << 10, RetryTime: 10 * time.Second, SlowStart: 10 * time.Second},
-		Events:  Events{Keep: 10000},
-		ACME:    ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory", Challenges: []string{"http-01", "tls-alpn-01"}, DNSWait: 30 * time.Second},
+		Edge: Edge{HTTP: []string{":80"}, HTTPS: []string{":443"}, Policy: "round_robin", MaxPerNode: 512, MaxQueue: 1024, MaxBacklog: 10000, AnswerTime: time.Minute, KeepBody: 64 << 10, RetryTime: 10 * time.Second, SlowStart: 10 * time.Second,
+			MaxHeader: 64 << 10, HeaderTime: 30 * time.Second, IdleTime: 5 * time.Minute, StallTime: time.Minute, MinUpload: 1 << 10, MaxConnections: 10000, MaxPerAddress: 256,
+			AccessLogFormat: "combined", AccessLogSize: 100 << 20, AccessLogAge: 24 * time.Hour, AccessLogKeep: 14},
+		Events: Events{Keep: 10000},
+		ACME:   ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory", Challenges: []string{"http-01", "tls-alpn-01"}, DNSWait: 30 * time.Second},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got %+v\nwant %+v", c, want)

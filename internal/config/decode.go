@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strconv"
@@ -143,6 +144,12 @@ func (d *decoder) value(n *node, v reflect.Value, path string, f field) {
 	case *Size:
 		if d.is(n, unstable.String, path, "a size in quotes, such as \"1GiB\"") {
 			got, err := ParseSize(n.text)
+			d.set(n, path, err, func() { *x = got })
+		}
+		return
+	case *netip.Prefix:
+		if d.is(n, unstable.String, path, "an address or a network in quotes, such as \"192.0.2.0/24\"") {
+			got, err := ParseNetwork(n.text)
 			d.set(n, path, err, func() { *x = got })
 		}
 		return

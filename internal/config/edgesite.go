@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // EdgeSite is what one block of a site file says to the edges, in its directive edge. The zero value has all defaults. It
 // is immutable.
@@ -24,6 +27,18 @@ type EdgeSite struct {
 	AnswerTime time.Duration // that a node may take to begin its answer
 	RetryTime  time.Duration // after its beginning in which a request is tried again
 	Deadline   time.Duration // after its beginning in which a request is answered
+
+	MaxBody     Size // of a request; 0: that of farm.toml; below 0: any
+	Allow, Deny []netip.Prefix
+	Rates       []RateLimit
+}
+
+// RateLimit is how often each address may ask for the paths that a pattern means. A * at the pattern's beginning or end
+// stands for anything; the empty one means all paths.
+type RateLimit struct {
+	PerSecond float64
+	Burst     int // requests that may come at once, at least 1
+	Path      string
 }
 
 // DefaultRetryAfter is when a visitor who could not be served may come again.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"reflect"
 	"strings"
 	"time"
@@ -84,6 +85,8 @@ func typeName(t reflect.Type, f field) string {
 		return "share"
 	case t == reflect.TypeFor[[]farm.Role]() || t.Kind() == reflect.Slice && !f.orOne:
 		return "list of texts"
+	case t == reflect.TypeFor[[]netip.Prefix]():
+		return "network or list of networks"
 	case t.Kind() == reflect.Slice:
 		return "text or list of texts"
 	case t.Kind() == reflect.Map:

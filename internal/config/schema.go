@@ -2,6 +2,7 @@ package config
 
 import (
 	"net"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -128,6 +129,26 @@ type Edge struct {
 	HideNode   bool          `toml:"hide_node" default:"false" doc:"do not name the node in the header Tandem-Node"`
 
 	VirtualAddress []string `toml:"virtual_address,orone" doc:"addresses that move between the edges, with the length of their prefix; keepalived moves them, see tandem export keepalived" example:"\"192.0.2.10/24\""`
+
+	MaxHeader      Size          `toml:"max_header" default:"\"64KiB\"" doc:"of a request; a larger one is answered with status 431; see [limits](edge-guard.md#limits)"`
+	MaxBody        Size          `toml:"max_body" default:"\"0\"" doc:"of a request, where its site does not say; a larger one is answered with status 413, before a node sees it if its length is known. 0: any"`
+	HeaderTime     time.Duration `toml:"header_time" default:"\"30s\"" min:"1s" doc:"how long a visitor may take to send a request's header, and to shake hands"`
+	IdleTime       time.Duration `toml:"idle_time" default:"\"5m\"" min:"1s" doc:"how long a visitor's connection may wait for another request"`
+	StallTime      time.Duration `toml:"stall_time" default:"\"1m\"" min:"1s" doc:"how long a visitor may take nothing of an answer, or send less than min_upload of a body, until it is cut off (after twice the time at most)"`
+	MinUpload      Size          `toml:"min_upload" default:"\"1KiB\"" doc:"of a body that a visitor must send in stall_time; 0: anything"`
+	MaxConnections int           `toml:"max_connections" default:"10000" min:"0" doc:"of visitors to one edge; beyond it idle ones are closed, and new ones turned away. 0: any number"`
+	MaxPerAddress  int           `toml:"max_per_address" default:"256" min:"0" doc:"connections of one address, and requests in flight by HTTP/2 and 3; not for trusted_proxies and proxy_protocol_from. 0: any number"`
+
+	Allow          []netip.Prefix `toml:"allow,orone" doc:"addresses and networks that may visit; without this key all; the others are answered with status 403" example:"[\"192.0.2.0/24\", \"2001:db8::/32\"]"`
+	Deny           []netip.Prefix `toml:"deny,orone" doc:"addresses and networks that may not visit, whatever allow says" example:"[\"203.0.113.9\"]"`
+	TrustedProxies []netip.Prefix `toml:"trusted_proxies,orone" doc:"proxies whose X-Forwarded-For, X-Forwarded-Proto, Forwarded and X-Request-Id are believed; see [proxies before an edge](edge-guard.md#proxies-before-an-edge)" example:"[\"10.0.0.0/8\"]"`
+	ProxyProtocol  []netip.Prefix `toml:"proxy_protocol_from,orone" doc:"addresses whose connections begin with a PROXY header, version 1 or 2, and must; it is believed. For the sites' own bindings too" example:"[\"192.0.2.4\"]"`
+
+	AccessLog       string        `toml:"access_log" doc:"file for a line about each request to an edge; it may hold {member.name}; see [access log](edge-guard.md#access-log)" example:"\"/var/log/tandem/access.log\""`
+	AccessLogFormat string        `toml:"access_log_format" default:"\"combined\"" values:"combined|json|w3c" doc:"of its lines"`
+	AccessLogSize   Size          `toml:"access_log_size" default:"\"100MiB\"" doc:"at which a new file is begun"`
+	AccessLogAge    time.Duration `toml:"access_log_age" default:"\"24h\"" min:"1m" doc:"at which a new file is begun"`
+	AccessLogKeep   int           `toml:"access_log_keep" default:"14" min:"1" doc:"old files that are kept, compressed"`
 }
 
 // Certificates is the table [certificates].

@@ -175,6 +175,12 @@ func (d *decoder) edge(c *Config) {
 	if at, ok := d.taken("edge.keep_body"); ok && c.Edge.KeepBody > MaxKeepBody {
 		d.fault(at, "", "%q is more than %s", "edge.keep_body", Size(MaxKeepBody))
 	}
+	if at, ok := d.taken("edge.access_log"); ok && !path.IsAbs(c.Edge.AccessLog) && !windowsRoot.MatchString(c.Edge.AccessLog) {
+		d.fault(at, "", "%q is not an absolute path", c.Edge.AccessLog)
+	}
+	if at, ok := d.taken("edge.max_header"); ok && (c.Edge.MaxHeader < 4<<10 || c.Edge.MaxHeader > 1<<20) {
+		d.fault(at, "", "%s is not a size from 4KiB to 1MiB", c.Edge.MaxHeader)
+	}
 	if at, ok := d.taken("edge.policy"); ok {
 		policy, err := ParsePolicy(string(c.Edge.Policy))
 		if err != nil {

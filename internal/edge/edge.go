@@ -26,13 +26,18 @@ type Dialer interface {
 type Access struct {
 	ID       string        // of the request; also in its X-Request-Id
 	Node     farm.MemberID // that answered; empty: the edge did
-	Client   string        // address and port
+	Client   string        // address: the visitor's, behind trusted proxies too
 	Method   string
 	Host     string
 	URI      string
-	Status   int   // 499: the visitor left first
-	Bytes    int64 // of the answer's body
-	Tries    int   // nodes asked, with repetitions
+	Proto    string // "HTTP/2.0"
+	Referer  string
+	Agent    string
+	Position string    // what the visitor had written and seen
+	Time     time.Time // at which it came
+	Status   int       // 499: the visitor left first
+	Bytes    int64     // of the answer's body
+	Tries    int       // nodes asked, with repetitions
 	Duration time.Duration
 }
 
@@ -44,7 +49,7 @@ type Config struct {
 	Sink   farm.Sink
 	Log    *slog.Logger
 	Now    func() time.Time
-	Access func(Access) // nil: requests are logged with level debug
+	Access *AccessLog // may be nil; without a file requests are logged with level debug
 
 	VisitKey []byte // proves what visitors bring, see farm.Visit; nil: that is a hint, which the nodes judge
 
@@ -62,6 +67,8 @@ type Edge struct {
 	waiting atomic.Int64 // requests that wait for another view
 	drains  atomic.Bool  // other edges should have the visitors
 	sites   sites
+	guard   atomic.Pointer[Guard]
+	crowds  crowds
 	random  func() float64 // at least 0, below 1
 
 	mu       sync.Mutex
@@ -94,6 +101,7 @@ func New(cfg Config) *Edge {
 		states:   map[farm.MemberID]farm.MemberState{},
 		random:   rand.Float64,
 	}
+	e.guard.Store(&Guard{})
 	e.limits.Store(new(cfg.Limits.orDefault()))
 	e.life, e.end = context.WithCancel(context.Background())
 	first := newView(nil, e.policy, 0)
@@ -307,5 +315,10 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !x.admit() {
 		return
 	}
+	left := x.enterCrowd()
+	if left == nil {
+		return
+	}
+	defer left()
 	x.carry()
 }

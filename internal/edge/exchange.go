@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"tandem/internal/client"
 	"tandem/internal/config"
 	"tandem/internal/farm"
 )
@@ -42,7 +43,9 @@ type exchange struct {
 	r     *http.Request
 	id    string
 	begun time.Time
-	site  *site // that is asked for; never nil when admit has found one
+
+	client client.Client // the visitor
+	site   *site         // that is asked for; never nil when admit has found one
 
 	options *config.EdgeSite // of the site; immutable
 
@@ -197,16 +200,23 @@ func (t *trip) finish(read bool) {
 // log writes the access log. It is deferred, and so also runs when the visitor's connection is cut.
 func (x *exchange) log() {
 	cfg := &x.edge.cfg
-	debug := cfg.Access == nil && cfg.Log.Enabled(context.Background(), slog.LevelDebug)
-	if cfg.Access == nil && !debug {
+	written := cfg.Access != nil && cfg.Access.On()
+	if !written && !cfg.Log.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}
+	r := x.r
 	a := Access{
-		ID: x.id, Node: x.node, Client: x.r.RemoteAddr, Method: x.r.Method, Host: x.r.Host, URI: x.r.RequestURI,
-		Status: x.status, Bytes: x.bytes, Tries: x.tries, Duration: cfg.Now().Sub(x.begun),
+		ID: x.id, Node: x.node, Method: r.Method, Host: r.Host, URI: r.RequestURI, Proto: r.Proto, Referer: r.Referer(), Agent: r.UserAgent(),
+		Time: x.begun, Status: x.status, Bytes: x.bytes, Tries: x.tries, Duration: cfg.Now().Sub(x.begun),
 	}
-	if !debug {
-		cfg.Access(a)
+	if x.client.Addr.IsValid() {
+		a.Client = x.client.Addr.String()
+	}
+	if !x.want.IsZero() {
+		a.Position = x.want.All().String()
+	}
+	if written {
+		cfg.Access.Write(a)
 		return
 	}
 	cfg.Log.Debug("request", "id", a.ID, "node", a.Node, "client", a.Client, "method", a.Method, "host", a.Host,

@@ -47,10 +47,7 @@ func (x *exchange) keyOf(by config.By, name string) (key uint64, ok bool) {
 }
 
 // address is the visitor's; invalid: not known.
-func (x *exchange) address() netip.Addr {
-	a, _ := netip.ParseAddrPort(x.r.RemoteAddr)
-	return a.Addr().Unmap().WithZone("")
-}
+func (x *exchange) address() netip.Addr { return x.client.Addr }
 
 // cookie is the value of the first cookie of that name; empty: there is none.
 func (x *exchange) cookie(name string) string {

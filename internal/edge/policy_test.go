@@ -154,7 +154,9 @@ func TestWhatIsHashed(t *testing.T) {
 		r.RemoteAddr = remote
 		r.Header.Set("X-Shop", header)
 		r.Header.Set("Cookie", "a=b; sid="+cookie)
-		return &exchange{r: r}
+		x := &exchange{edge: New(Config{}), r: r}
+		x.recognise()
+		return x
 	}
 	base := func() *exchange { return request("192.0.2.1:1000", "/a?b", "h", "c") }
 	for policy, c := range map[config.Policy]struct{ same, other *exchange }{

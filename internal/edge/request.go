@@ -48,6 +48,7 @@ func (x *exchange) endsConnection() bool {
 // admit checks the request, prepares what is sent to a node, and tells whether to send it. If not, it has answered.
 func (x *exchange) admit() bool {
 	r := x.r
+	x.recognise()
 	host := bareHost(r.Host)
 	x.site, x.options = x.edge.siteOf(host)
 	switch {
@@ -59,6 +60,8 @@ func (x *exchange) admit() bool {
 		return x.refuse(http.StatusMisdirectedRequest, "there is no site of this name here")
 	case strings.HasPrefix(r.URL.Path, "/.tandem/"):
 		return x.serveOwn()
+	case !x.allow():
+		return false
 	}
 	if m := x.options.Maintenance; m != nil && !m.Lets(x.address()) {
 		return x.closed(m)
@@ -188,16 +191,7 @@ func (x *exchange) writeHead() error {
 // appendOurs adds the fields that only the edge may set: about the visitor, and about the body.
 func (x *exchange) appendOurs(b []byte) []byte {
 	r := x.r
-	if ip := clientIP(r.RemoteAddr); ip != "" {
-		b = appendField(b, "X-Forwarded-For", ip)
-		b = appendField(b, "X-Real-Ip", ip)
-	}
-	b = appendField(b, "X-Forwarded-Host", r.Host)
-	if r.TLS != nil {
-		b = appendField(b, "X-Forwarded-Proto", "https")
-	} else {
-		b = appendField(b, "X-Forwarded-Proto", "http")
-	}
+	b = x.appendClient(b)
 	b = appendField(b, "X-Request-Id", x.id)
 	if x.upgrade != "" {
 		b = append(b, "Connection: Upgrade\r\nUpgrade: "...)
@@ -269,13 +263,6 @@ func bareHost(host string) string {
 		host = host[:i]
 	}
 	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
-}
-
-func clientIP(remote string) string {
-	if a, err := netip.ParseAddrPort(remote); err == nil {
-		return a.Addr().Unmap().WithZone("").String()
-	}
-	return ""
 }
 
 // isURI tells whether s can stand in a request line or as a host: no space and no control character, with which one

@@ -21,6 +21,7 @@ type site struct {
 type siteWork struct {
 	options *config.EdgeSite // never nil
 	picker  picker           // nil: the farm's
+	rates   rates
 }
 
 // picker chooses the site's nodes.
@@ -30,6 +31,9 @@ func (s *site) picker(v *view) picker {
 	}
 	return v.picker
 }
+
+// rates are the site's rate limits.
+func (s *site) rates() rates { return s.work.Load().rates }
 
 // options are what the site file says.
 func (s *site) options() *config.EdgeSite { return s.work.Load().options }
@@ -41,6 +45,11 @@ func (s *site) renew(o *config.EdgeSite) {
 		return
 	}
 	w := &siteWork{options: o}
+	if old != nil && slices.Equal(old.options.Rates, o.Rates) {
+		w.rates = old.rates
+	} else {
+		w.rates = newRates(o.Rates)
+	}
 	switch {
 	case o.Policy == "":
 	case old != nil && old.options.Policy == o.Policy:

@@ -319,28 +319,6 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 }
 
-func TestAccessLog(t *testing.T) {
-	network, seen := newNetwork(), []Access{}
-	network.set("web1", named("web1"))
-	e := healthyEdge(network, Config{Access: func(a Access) { seen = append(seen, a) }}, "web1")
-	defer closeIdle(e)
-	w := get(e, visit("GET", "/a?b", nil))
-	get(e, visit("GET", "/.tandem/x", nil))
-	if len(seen) != 2 {
-		t.Fatalf("%d lines", len(seen))
-	}
-	a := seen[0]
-	a.Duration = 0
-	want := Access{ID: w.Header().Get("X-Request-Id"), Node: "web1", Client: "192.0.2.1:1234", Method: "GET", Host: "shop.test",
-		URI: "/a?b", Status: 200, Bytes: 4, Tries: 1}
-	if a != want {
-		t.Errorf("got %+v, want %+v", a, want)
-	}
-	if seen[1].Status != 404 || seen[1].Node != "" {
-		t.Errorf("the edge's own answer: %+v", seen[1])
-	}
-}
-
 func TestHideNode(t *testing.T) {
 	network := newNetwork()
 	network.set("web1", named("web1"))

@@ -73,7 +73,8 @@ const (
 	EventSiteDown    EventID = "site.down"    // the edge sends no visitors of a site to a node, for its probe
 	EventSiteEjected EventID = "site.ejected" // the same for a while, for its answers
 
-	EventDrain EventID = "member.drain" // a person said that it should take no new visitors, or take them again
+	EventDrain       EventID = "member.drain" // a person said that it should take no new visitors, or take them again
+	EventEdgeCrowded EventID = "edge.crowded" // there are as many connections as there may be, or the access log can't keep up
 
 	EventStarted EventID = "member.started"
 	EventStopped EventID = "member.stopped"

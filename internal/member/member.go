@@ -76,6 +76,7 @@ type Member struct {
 	secrets  *secretKeeper
 	acme     *acme.Issuer
 	edge     *edge.Edge
+	access   *edge.AccessLog
 
 	drained atomic.Pointer[drainNote] // a person said so; nil: nobody did
 	busy    atomic.Int64              // visitors' requests under way, those to be balanced counted too
@@ -164,7 +165,8 @@ func (m *Member) buildServing() error {
 		VisitKey: m.identity.VisitKey(), Sink: m.sink, Log: m.log,
 	})
 	m.visitors = m.counted(m.web.Trusted())
-	m.edge = edge.New(edge.Config{Dialer: dialer{m}, Site: m.web.Edge, VisitKey: m.identity.VisitKey(), Sink: m.sink, Log: m.log, Now: time.Now})
+	m.access = edge.NewAccessLog(m.sink)
+	m.edge = edge.New(edge.Config{Access: m.access, Dialer: dialer{m}, Site: m.web.Edge, VisitKey: m.identity.VisitKey(), Sink: m.sink, Log: m.log, Now: time.Now})
 	return nil
 }
 

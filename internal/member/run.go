@@ -55,6 +55,7 @@ func (m *Member) run(parent context.Context, ready func()) error {
 	m.group.Go(func() error { return m.acme.Run(m.ctx) })
 	m.group.Go(func() error { return m.shell.Run(m.ctx) })
 	m.group.Go(func() error { return m.edge.Run(m.ctx) })
+	m.group.Go(func() error { return m.access.Run(m.ctx) })
 	m.group.Go(func() error { return server.Run(m.ctx) })
 	m.group.Go(func() error { return ignoreClosed(visitors.Serve(m.hub.HTTP())) })
 	m.group.Go(func() error { return ignoreClosed(visitors.Serve(self)) })

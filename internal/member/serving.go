@@ -70,6 +70,7 @@ func (m *Member) serveEdge(c *config.Config, me config.Member) {
 	if !me.Has(farm.RoleEdge) {
 		m.edge.SetNodes(nil)
 		m.edge.SetSites(nil)
+		m.access.Set(edge.LogFile{})
 		return
 	}
 	var nodes []edge.Node
@@ -80,6 +81,13 @@ func (m *Member) serveEdge(c *config.Config, me config.Member) {
 		MaxPerNode: c.Edge.MaxPerNode, MaxQueue: c.Edge.MaxQueue, AnswerTime: c.Edge.AnswerTime, HideNode: c.Edge.HideNode, SlowStart: c.Edge.SlowStart,
 		KeepBody: int64(c.Edge.KeepBody), RetryTime: c.Edge.RetryTime, Deadline: c.Edge.Deadline,
 	})
+	m.access.Set(edge.LogFile{
+		Path: strings.ReplaceAll(c.Edge.AccessLog, "{member.name}", string(m.self)), Format: c.Edge.AccessLogFormat, Size: int64(c.Edge.AccessLogSize),
+		Age: c.Edge.AccessLogAge, Keep: c.Edge.AccessLogKeep,
+	})
+	m.edge.SetGuard(edge.Guard{
+		Allow: c.Edge.Allow, Deny: c.Edge.Deny, Trusted: c.Edge.TrustedProxies, MaxBody: int64(c.Edge.MaxBody), MaxPerAddress: c.Edge.MaxPerAddress,
+	})
 	m.edge.SetPolicy(c.Edge.Policy)
 	m.edge.SetNodes(nodes)
 	m.edge.SetSites(m.web.Edges())
@@ -88,11 +96,17 @@ func (m *Member) serveEdge(c *config.Config, me config.Member) {
 // applyFronts listens where the edge and the sites' bindings want it, on addresses that are this member's own. Where both
 // want a port, the edge takes it: its visitors are balanced over all nodes, this one too.
 func (m *Member) applyFronts(c *config.Config, me config.Member) {
+	m.shell.SetDoor(shell.Door{
+		MaxConnections: c.Edge.MaxConnections, MaxPerAddress: c.Edge.MaxPerAddress, Exempt: c.Edge.TrustedProxies, ProxyFrom: c.Edge.ProxyProtocol,
+	})
+	limits := shell.Limits{
+		HeaderBytes: int(c.Edge.MaxHeader), HeaderTime: c.Edge.HeaderTime, IdleTime: c.Edge.IdleTime, StallTime: c.Edge.StallTime, MinUpload: int64(c.Edge.MinUpload),
+	}
 	var fronts []shell.Front
 	if me.Has(farm.RoleEdge) {
 		for _, at := range m.edgeBindings(c) {
 			if !at.skipped {
-				fronts = append(fronts, shell.Front{Name: "edge", Address: at.address, TLS: at.tls, Direct: true, Handler: m.edge})
+				fronts = append(fronts, shell.Front{Name: "edge", Address: at.address, TLS: at.tls, Direct: true, Limits: limits, Handler: m.edge})
 			}
 		}
 	}

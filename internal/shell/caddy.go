@@ -23,7 +23,7 @@ import (
 // The configuration is the same for ever. The servers have no listeners: they are pipelines that the fronts' servers
 // use as their handler. The tls app is there because the http app asks for it, and is never started.
 //
-// The time-out of a plain connection's writes is the kernel's (stallTime) where there is one, because Caddy's own costs
+// The time-out of a plain connection's writes is the kernel's (DefaultStallTime) where there is one, because Caddy's own costs
 // sendfile; that of a TLS connection is Caddy's, which also covers an HTTP/2 stream that a visitor does not read.
 const (
 	loggingJSON = `{"logs": {"default": {"level": "FATAL", "core": {"module": "tandem", "instance": %q}}}}`

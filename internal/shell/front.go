@@ -11,18 +11,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
-// Bounds for clients that are slow, by intent or not.
-const (
-	headerTime  = 30 * time.Second // to send a request's head, and to shake hands
-	idleTime    = 5 * time.Minute  // between two requests of a connection
-	stallTime   = time.Minute      // during which a visitor takes or sends nothing (Caddy's default for bodies)
-	headerBytes = 64 << 10
-
-	http2FrameBytes = 16 << 10 // that are read: the least that a server must take, and what browsers send
-)
+const http2FrameBytes = 16 << 10 // that are read: the least that a server must take, and what browsers send
 
 type frontKey struct{}
 
@@ -33,6 +24,8 @@ type handler struct{ http.Handler }
 type front struct {
 	network, address string
 	tls              *tls.Config // nil: plain
+	limits           Limits
+	door             *door
 	log              *slog.Logger
 	handler          atomic.Pointer[handler]
 
@@ -44,25 +37,26 @@ type front struct {
 
 // listen binds the socket and starts to serve. pipeline is what requests pass through on their way to serve.
 func (f *front) listen(ctx context.Context, pipeline http.Handler, http3 bool) error {
-	lc := net.ListenConfig{Control: guardStalls}
+	lc := net.ListenConfig{Control: stallGuard(f.limits.StallTime)}
 	ln, err := lc.Listen(ctx, f.network, f.address)
 	if err != nil {
 		return err
 	}
 	f.listener = ln
+	ln = guardedListener{ln, f.door}
 	base := context.WithValue(context.Background(), frontKey{}, f)
 	f.server = &http.Server{
 		Handler:           pipeline,
 		BaseContext:       func(net.Listener) context.Context { return base },
-		ReadHeaderTimeout: headerTime,
-		IdleTimeout:       idleTime,
-		MaxHeaderBytes:    headerBytes,
+		ReadHeaderTimeout: f.limits.HeaderTime,
+		IdleTimeout:       f.limits.IdleTime,
+		MaxHeaderBytes:    f.limits.HeaderBytes,
 		HTTP2:             &http.HTTP2Config{MaxReadFrameSize: http2FrameBytes},
 		ErrorLog:          stdlog.New(serverLog{f.log}, "", 0),
 	}
 	if f.tls != nil {
 		if http3 {
-			f.quic = listenQUIC(base, ln.Addr(), f.tls, pipeline, f.log)
+			f.quic = listenQUIC(base, f, pipeline)
 		}
 		ln = tls.NewListener(ln, f.tls)
 	}
@@ -84,13 +78,19 @@ func (f *front) serve(w http.ResponseWriter, r *http.Request) {
 // direct is serve without the pipeline.
 func (f *front) direct(w http.ResponseWriter, r *http.Request) {
 	f.advertise(w, r)
-	guarded(f.handler.Load(), w, r)
+	guarded(f.handler.Load(), w, r, f.limits)
 }
 
 func (f *front) advertise(w http.ResponseWriter, r *http.Request) {
 	if f.quic != nil && r.ProtoMajor < 3 {
 		f.quic.advertise(w.Header())
 	}
+}
+
+// closeIdle closes the connections that wait for a request, and those that have been new for more than five seconds.
+func (f *front) closeIdle() {
+	f.server.SetKeepAlivesEnabled(false)
+	f.server.SetKeepAlivesEnabled(true)
 }
 
 // drain stops accepting, waits for the requests in flight until ctx ends, and closes what is left.

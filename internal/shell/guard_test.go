@@ -52,8 +52,8 @@ func TestStalledVisitorsAreCutOff(t *testing.T) {
 					if err := c.handler(w, r); !errors.Is(err, os.ErrDeadlineExceeded) {
 						t.Errorf("got %v", err)
 					}
-				}), v, r)
-				if took := time.Since(begun); took < stallTime || took > 2*stallTime {
+				}), v, r, Limits{}.orDefault())
+				if took := time.Since(begun); took < DefaultStallTime || took > 2*DefaultStallTime {
 					t.Errorf("cut off after %v", took)
 				}
 			})
@@ -67,7 +67,7 @@ func TestSlowVisitorsAreNot(t *testing.T) {
 		pr, pw := io.Pipe()
 		go func() {
 			for range 5 {
-				time.Sleep(stallTime * 2 / 3)
+				time.Sleep(DefaultStallTime * 2 / 3)
 				_, _ = pw.Write([]byte("x"))
 			}
 			_ = pw.Close()
@@ -79,8 +79,8 @@ func TestSlowVisitorsAreNot(t *testing.T) {
 			if b, err := io.ReadAll(r.Body); err != nil || len(b) != 5 {
 				t.Errorf("got %d bytes, %v", len(b), err)
 			}
-			time.Sleep(3 * stallTime)
-		}), v, r)
+			time.Sleep(3 * DefaultStallTime)
+		}), v, r, Limits{}.orDefault())
 		select {
 		case <-v.cutRead:
 			t.Error("it was cut off")
@@ -88,6 +88,6 @@ func TestSlowVisitorsAreNot(t *testing.T) {
 			t.Error("it was cut off")
 		default:
 		}
-		time.Sleep(3 * stallTime) // nothing is left that would fire
+		time.Sleep(3 * DefaultStallTime) // nothing is left that would fire
 	})
 }

@@ -2,7 +2,6 @@ package shell
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -21,7 +20,8 @@ type quicFront struct {
 
 // listenQUIC serves HTTP/3 on the UDP port of the same number. A failure is no failure of the front: the visitors'
 // browsers stay with HTTP/2, so it returns nil.
-func listenQUIC(base context.Context, at net.Addr, cfg *tls.Config, pipeline http.Handler, log *slog.Logger) *quicFront {
+func listenQUIC(base context.Context, f *front, pipeline http.Handler) *quicFront {
+	at, log := f.listener.Addr(), f.log
 	conn, err := net.ListenPacket("udp", at.String())
 	if err != nil {
 		log.Warn("no HTTP/3 on this front", "front", at.String(), "error", err)
@@ -30,11 +30,12 @@ func listenQUIC(base context.Context, at net.Addr, cfg *tls.Config, pipeline htt
 	q := &quicFront{conn: conn, done: make(chan struct{})}
 	q.server = &http3.Server{
 		Handler:        pipeline,
-		TLSConfig:      http3.ConfigureTLSConfig(cfg),
-		IdleTimeout:    idleTime,
-		MaxHeaderBytes: headerBytes,
+		TLSConfig:      http3.ConfigureTLSConfig(f.tls),
+		IdleTimeout:    f.limits.IdleTime,
+		MaxHeaderBytes: f.limits.HeaderBytes,
 		Logger:         slog.New(slog.DiscardHandler),
-		ConnContext: func(ctx context.Context, _ *quic.Conn) context.Context {
+		ConnContext: func(ctx context.Context, c *quic.Conn) context.Context {
+			f.door.enterQUIC(c)
 			return context.WithValue(ctx, frontKey{}, base.Value(frontKey{}))
 		},
 	}
@@ -45,6 +46,16 @@ func listenQUIC(base context.Context, at net.Addr, cfg *tls.Config, pipeline htt
 		}
 	}()
 	return q
+}
+
+// enterQUIC is enter for a connection of QUIC, which is closed if it may not stay.
+func (d *door) enterQUIC(c *quic.Conn) {
+	a := addrOf(c.RemoteAddr())
+	if !d.enter(a) {
+		_ = c.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeExcessiveLoad), "")
+		return
+	}
+	context.AfterFunc(c.Context(), func() { d.leave(a) })
 }
 
 // advertise adds Alt-Svc. It does nothing while the server is not ready yet.

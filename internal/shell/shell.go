@@ -41,6 +41,7 @@ type Front struct {
 	Network string // "tcp", "tcp4" or "tcp6"; "" is "tcp"
 	Address string // "127.0.0.11:8080", ":443"
 	TLS     bool
+	Limits  Limits
 	Direct  bool // the handler gets requests as net/http has them, not by Caddy's pipeline: it must do without what that does
 	Handler http.Handler
 }
@@ -77,6 +78,8 @@ type Shell struct {
 	cfg Config
 	tls *tls.Config // shared by all TLS fronts, and with it the keys of session tickets
 
+	door *door
+
 	mu     sync.Mutex
 	caddy  *instance // nil until it is needed
 	fronts []*slot
@@ -96,7 +99,7 @@ type slot struct {
 
 // New returns a Shell that does nothing yet.
 func New(cfg Config) *Shell {
-	s := &Shell{cfg: cfg, tls: &tls.Config{
+	s := &Shell{cfg: cfg, door: newDoor(cfg.Sink), tls: &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     append([]string{"h2", "http/1.1"}, cfg.Protocols...),
 		GetCertificate: cfg.Certificate,
@@ -111,6 +114,7 @@ func New(cfg Config) *Shell {
 			return nil, nil
 		}
 	}
+	s.door.relieve = s.closeIdle
 	s.drainCtx, s.hurry = context.WithCancel(context.Background())
 	return s
 }
@@ -172,10 +176,24 @@ func (s *Shell) Apply(ctx context.Context, want []Front) error {
 	return s.bind(ctx)
 }
 
+// SetDoor says who may connect from now on.
+func (s *Shell) SetDoor(d Door) { s.door.rules.Store(&d) }
+
+// closeIdle makes room for new connections.
+func (s *Shell) closeIdle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sl := range s.fronts {
+		if sl.bound != nil {
+			sl.bound.closeIdle()
+		}
+	}
+}
+
 // take returns the slot that already serves f, with the handler swapped, or else a new one.
 func (s *Shell) take(f Front) *slot {
 	for i, old := range s.fronts {
-		if old.want.Network == f.Network && old.want.Address == f.Address && old.want.TLS == f.TLS && old.want.Direct == f.Direct {
+		if old.want.Network == f.Network && old.want.Address == f.Address && old.want.TLS == f.TLS && old.want.Direct == f.Direct && old.want.Limits == f.Limits {
 			s.fronts = slices.Delete(s.fronts, i, i+1)
 			old.want = f
 			if old.bound != nil {
@@ -217,7 +235,7 @@ func (s *Shell) bind(ctx context.Context) error {
 }
 
 func (s *Shell) bindOne(ctx context.Context, sl *slot) {
-	f := &front{network: sl.want.Network, address: sl.want.Address, log: s.cfg.Log}
+	f := &front{network: sl.want.Network, address: sl.want.Address, limits: sl.want.Limits.orDefault(), door: s.door, log: s.cfg.Log}
 	f.handler.Store(&handler{sl.want.Handler})
 	pipeline := s.caddy.plain
 	if sl.want.TLS {

@@ -119,19 +119,19 @@ func text(s string) http.Handler {
 
 func loopback(h http.Handler) Front { return Front{Name: "test", Address: "127.0.0.1:0", Handler: h} }
 
-// client keeps connections alive and says whether a request went over one that it had.
-type client struct {
+// browser keeps connections alive and says whether a request went over one that it had.
+type browser struct {
 	http.Client
 	t *testing.T
 }
 
-func newClient(t *testing.T) *client {
+func newClient(t *testing.T) *browser {
 	tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &client{http.Client{Transport: tr}, t}
+	return &browser{http.Client{Transport: tr}, t}
 }
 
-func (c *client) get(url string) (body string, res *http.Response, reused bool) {
+func (c *browser) get(url string) (body string, res *http.Response, reused bool) {
 	c.t.Helper()
 	trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused }}
 	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(c.t.Context(), trace), "GET", url, nil)

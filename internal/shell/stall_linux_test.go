@@ -10,7 +10,7 @@ import (
 )
 
 func TestAcceptedConnectionsInheritTheStallGuard(t *testing.T) {
-	lc := net.ListenConfig{Control: guardStalls}
+	lc := net.ListenConfig{Control: stallGuard(DefaultStallTime)}
 	ln, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +32,7 @@ func TestAcceptedConnectionsInheritTheStallGuard(t *testing.T) {
 	}
 	err = raw.Control(func(fd uintptr) {
 		ms, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)
-		if err != nil || ms != int(stallTime/time.Millisecond) {
+		if err != nil || ms != int(DefaultStallTime/time.Millisecond) {
 			t.Errorf("the user time-out is %d ms, %v", ms, err)
 		}
 	})

@@ -2,9 +2,12 @@
 
 package shell
 
-import "syscall"
+import (
+	"syscall"
+	"time"
+)
 
 // plainWriteIdle is Caddy's time-out for writes on plain connections, in nanoseconds.
-const plainWriteIdle = int64(stallTime)
+const plainWriteIdle = int64(DefaultStallTime)
 
-func guardStalls(_, _ string, _ syscall.RawConn) error { return nil }
+func stallGuard(time.Duration) func(_, _ string, _ syscall.RawConn) error { return nil }

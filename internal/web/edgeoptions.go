@@ -32,6 +32,10 @@ var edgeOptions = map[string]edgeOption{
 	"retry_after": timeOption(func(o *config.EdgeSite) *time.Duration { return &o.RetryAfter }),
 	"retry_time":  timeOption(func(o *config.EdgeSite) *time.Duration { return &o.RetryTime }),
 	"sorry_page":  {read: readSorry},
+	"max_body":    {read: readMaxBody},
+	"allow":       {read: func(d *caddyfile.Dispenser, o *config.EdgeSite) error { return readNetworks(d, &o.Allow) }, many: true},
+	"deny":        {read: func(d *caddyfile.Dispenser, o *config.EdgeSite) error { return readNetworks(d, &o.Deny) }, many: true},
+	"rate":        {read: readRate, many: true},
 }
 
 // Edge is what the live revision says to the edges about the host name's site; nil: there is no such site. Where a name has

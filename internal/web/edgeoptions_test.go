@@ -1,6 +1,7 @@
 package web
 
 import (
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -23,9 +24,24 @@ func TestEdgeDirective(t *testing.T) {
 		"edge {\n\t\taffinity cookie drain drain 0s\n\t}": {fault: `:3:3: affinity: drain takes a time`},
 		"edge {\n\t\taffinity cookie srv drain 1m\n\t}": {options: &config.EdgeSite{
 			Affinity: config.Affinity{By: config.ByCookie, Cookie: "srv", Drain: time.Minute}}},
-		"edge {\n\t\taffinity address drain 0s\n\t}":                  {options: &config.EdgeSite{Affinity: config.Affinity{By: config.ByAddress}}},
-		"edge {\n\t\taffinity header X\n\t}":                          {fault: `:3:3: affinity: it takes: cookie [NAME] or address`},
-		"edge {\n\t\taffinity cookie a;b\n\t}":                        {fault: `:3:3: affinity: "a;b" is no name of a cookie`},
+		"edge {\n\t\taffinity address drain 0s\n\t}": {options: &config.EdgeSite{Affinity: config.Affinity{By: config.ByAddress}}},
+		"edge {\n\t\taffinity header X\n\t}":         {fault: `:3:3: affinity: it takes: cookie [NAME] or address`},
+		"edge {\n\t\taffinity cookie a;b\n\t}":       {fault: `:3:3: affinity: "a;b" is no name of a cookie`},
+		"edge {\n\t\tmax_body 10MiB\n\t\tallow 192.0.2.0/24 2001:db8::7\n\t\tallow 192.0.3.1\n\t\tdeny 192.0.2.9\n\t}": {options: &config.EdgeSite{MaxBody: 10 << 20,
+			Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::7/128"), netip.MustParsePrefix("192.0.3.1/32")},
+			Deny:  []netip.Prefix{netip.MustParsePrefix("192.0.2.9/32")}}},
+		"edge {\n\t\tmax_body off\n\t\trate 10r/s\n\t\trate 30r/m burst 5 path /login*\n\t}": {options: &config.EdgeSite{MaxBody: -1,
+			Rates: []config.RateLimit{{PerSecond: 10, Burst: 10}, {PerSecond: .5, Burst: 5, Path: "/login*"}}}},
+		"edge {\n\t\tmax_body much\n\t}":                              {fault: `:3:3: max_body: "much" is not a size`},
+		"edge {\n\t\tmax_body 0\n\t}":                                 {fault: `:3:3: max_body: write off for any size`},
+		"edge {\n\t\tdeny\n\t}":                                       {fault: `:3:3: deny: it takes addresses and networks`},
+		"edge {\n\t\tdeny 192.0.2.1/24\n\t}":                          {fault: `write "192.0.2.0/24" for the network`},
+		"edge {\n\t\trate\n\t}":                                       {fault: `:3:3: rate: it takes a rate, and perhaps a burst and a path`},
+		"edge {\n\t\trate 10/s\n\t}":                                  {fault: `:3:3: rate: "10/s" is not a rate`},
+		"edge {\n\t\trate 0r/s\n\t}":                                  {fault: `"0r/s" is not a rate`},
+		"edge {\n\t\trate 10r/s burst none\n\t}":                      {fault: `burst "none" is not a number`},
+		"edge {\n\t\trate 10r/s path login\n\t}":                      {fault: `path "login" must begin with / or *`},
+		"edge {\n\t\trate 10r/s per host\n\t}":                        {fault: `there is no "per"`},
 		"edge on":                                                     {fault: `:2:2: edge takes its options in a block`},
 		"edge {\n\t\tpolcy round_robin\n\t}":                          {fault: `:3:3: edge has no option "polcy" (did you mean "policy"?)`},
 		"edge {\n\t\tpolicy\n\t}":                                     {fault: `:3:3: policy: it takes one of round_robin, least_connections`},
