@@ -166,7 +166,7 @@ func TestWhatIsHashed(t *testing.T) {
 		"hash cookie sid":    {request("192.0.2.9:1", "/", "", "c"), request("192.0.2.1:1000", "/a?b", "h", "d")},
 	} {
 		p := newPicker(policy)
-		if p.pick(from, base()) != p.pick(from, base()) || p.pick(from, base()) != p.pick(from, c.same) {
+		if p.pick(from, base()) != p.pick(from, c.same) {
 			t.Errorf("%s: equals go to different nodes", policy)
 		}
 		if p.pick(from, base()) == p.pick(from, c.other) { // one in 16, but always the same
