@@ -46,6 +46,7 @@ func newBuilder(s *Sites, next *config.Config) *builder {
 		maintenance: next.InMaintenance,
 	}
 	b.out.table.secure = securePortOf(next)
+	b.out.table.trusted = next.Edge.TrustedProxies
 	b.openSecrets(next)
 	for _, st := range s.table.Load().sites {
 		b.live[st.file] = st

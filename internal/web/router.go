@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -20,6 +21,8 @@ type table struct {
 	all    *hosts             // whatever the address: for requests from edges
 	edges  []*config.EdgeSite // of the blocks that have options
 	secure string             // port of HTTPS on the edges; empty: none
+
+	trusted []netip.Prefix // proxies before the sites' own addresses
 }
 
 // target is a block as the answer to one of its bindings.
@@ -200,7 +203,7 @@ func everywhere(address string) string { return address[strings.LastIndexByte(ad
 // front serves what comes in by one address.
 func (s *Sites) front(address string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fromVisitor(r)
+		r = fromFront(r, s.table.Load().trusted)
 		host := normalHost(r.Host)
 		if s.redirect(w, r, portHTTPS, s.table.Load().securelyHere(address, host, r)) {
 			return

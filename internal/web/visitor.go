@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"tandem/internal/client"
 	"tandem/internal/farm"
 )
 
@@ -20,6 +21,23 @@ func fromVisitor(r *http.Request) {
 			delete(r.Header, name)
 		}
 	}
+}
+
+// fromFront returns a request that came in by a site's own address as the visitor made it: what a trusted proxy says of them is
+// believed, what anybody else says is thrown away.
+func fromFront(r *http.Request, trusted []netip.Prefix) *http.Request {
+	if who := client.Of(r, trusted); who.Trusted {
+		r = r.WithContext(r.Context())                          // a copy: address and TLS state are its own
+		r.RemoteAddr = net.JoinHostPort(who.Addr.String(), "0") // the proxy does not tell the port
+		switch {
+		case !who.HTTPS:
+			r.TLS = nil
+		case r.TLS == nil:
+			r.TLS = &tls.ConnectionState{HandshakeComplete: true, ServerName: hostOnly(r.Host)}
+		}
+	}
+	fromVisitor(r)
+	return r
 }
 
 // fromMember returns the request as if the visitor had come here and not to the edge, or to the node, that passed it
