@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/textproto"
+	"strings"
 )
 
 const (
@@ -21,6 +23,8 @@ type body struct {
 	part    part
 	left    int64 // bytes of the body (or of the chunk) still to come
 	trailer int   // bytes of trailer read
+
+	trailers []field // that came after the chunks
 }
 
 // part is what a chunked body has next.
@@ -30,7 +34,7 @@ const (
 	partSize    part = iota // a line with the size of a chunk
 	partData                // bytes of the chunk
 	partDataEnd             // the line end after the chunk
-	partTrailer             // lines up to an empty one; they are dropped
+	partTrailer             // lines up to an empty one
 	partEnd                 // nothing
 )
 
@@ -120,10 +124,33 @@ func (b *body) frame() error {
 		}
 		if len(line) == 0 {
 			b.part = partEnd
+			break
+		}
+		if err := b.addTrailer(string(line)); err != nil {
+			return err
 		}
 	}
 	_, err = b.br.Discard(len(line) + len("\r\n"))
 	return err
+}
+
+// addTrailer takes a line behind the chunks. What is about the message itself or about who the visitor is can't stand there.
+//
+// RFC 9110, section 6.5.1.
+func (b *body) addTrailer(line string) error {
+	name, value, ok := strings.Cut(line, ":")
+	value = strings.Trim(value, " \t")
+	if !ok || !isToken(name) || !isFieldValue(value) {
+		return malformed("%.80q is not a line of a trailer", line)
+	}
+	switch name = textproto.CanonicalMIMEHeaderKey(name); name {
+	case "Content-Length", "Content-Encoding", "Content-Type", "Content-Range", "Host", "Set-Cookie", "Location", "Cache-Control":
+	default:
+		if !hopByHop(name) {
+			b.trailers = append(b.trailers, field{name, value})
+		}
+	}
+	return nil
 }
 
 // line returns the next line without taking it, so that nothing is lost when the read times out.

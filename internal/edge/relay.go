@@ -36,7 +36,7 @@ func (t *trip) relay() (fate, error) {
 		return t.blame(err)
 	}
 	length := a.length
-	if all && a.chunked {
+	if all && a.chunked && len(b.trailers) == 0 {
 		length = int64(len(held))
 	}
 	x.commit(t.s, a, length)
@@ -44,6 +44,7 @@ func (t *trip) relay() (fate, error) {
 		return gone, err
 	}
 	if all {
+		x.trail(&b)
 		return whole, nil
 	}
 	x.download = x.downloadOf(a)
@@ -101,6 +102,7 @@ func (t *trip) stream(b *body) (fate, error) {
 		}
 		p, err := b.peek()
 		if err == io.EOF {
+			t.x.trail(b)
 			return whole, nil
 		}
 		if err != nil {
@@ -124,6 +126,16 @@ func (x *exchange) commit(s *standing, a *answer, length int64) {
 	x.status = a.status
 	x.bind(h, s)
 	x.w.WriteHeader(a.status)
+}
+
+// trail passes on what the node sent behind the chunks, as gRPC's status is.
+func (x *exchange) trail(b *body) {
+	if len(b.trailers) > 0 {
+		_ = x.flush() // else net/http would still give a short answer a length, with which HTTP/1.1 has no trailer
+	}
+	for _, f := range b.trailers {
+		x.w.Header().Add(http.TrailerPrefix+f.name, f.value)
+	}
 }
 
 // mark says who answered.

@@ -188,11 +188,24 @@ func (x *exchange) writeHead() error {
 	return nil
 }
 
+// acceptsTrailers tells whether the visitor takes fields behind the answer's body; gRPC must have them.
+func acceptsTrailers(r *http.Request) bool {
+	for _, v := range r.Header["Te"] {
+		if slices.ContainsFunc(appendTokens(nil, v), func(t string) bool { return strings.EqualFold(t, "trailers") }) {
+			return true
+		}
+	}
+	return false
+}
+
 // appendOurs adds the fields that only the edge may set: about the visitor, and about the body.
 func (x *exchange) appendOurs(b []byte) []byte {
 	r := x.r
 	b = x.appendClient(b)
 	b = appendField(b, "X-Request-Id", x.id)
+	if acceptsTrailers(r) {
+		b = append(b, "Connection: TE\r\nTE: trailers\r\n"...)
+	}
 	if x.upgrade != "" {
 		b = append(b, "Connection: Upgrade\r\nUpgrade: "...)
 		b = append(append(b, x.upgrade...), "\r\n"...)

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -326,5 +327,44 @@ func TestHideNode(t *testing.T) {
 	defer closeIdle(e)
 	if w := get(e, visit("GET", "/", nil)); w.Header().Get(NodeHeader) != "" || w.Code != 200 {
 		t.Errorf("status %d, header %v", w.Code, w.Header())
+	}
+}
+
+// What a node sends behind the chunks reaches the visitor there, whether the answer is short or long, but nothing that is about the
+// message itself.
+func TestTrailers(t *testing.T) {
+	for _, size := range []int{5, 2 * HoldBytes} {
+		network := newNetwork()
+		var te string
+		network.set("web1", serving(func(w http.ResponseWriter, r *http.Request) {
+			te = r.Header.Get("Te")
+			w.Header().Set("Trailer", "Grpc-Status, X-Late")
+			_, _ = io.WriteString(w, strings.Repeat("x", size))
+			w.Header().Set("Grpc-Status", "0")
+			w.Header().Set("X-Late", "yes")
+			w.Header().Set(http.TrailerPrefix+"Set-Cookie", "a=b")
+		}))
+		e := healthyEdge(network, Config{}, "web1")
+		for _, two := range []bool{false, true} {
+			srv := httptest.NewUnstartedServer(e)
+			srv.EnableHTTP2 = two
+			srv.StartTLS()
+			r, err := http.NewRequest("POST", srv.URL, strings.NewReader("q"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Te", "trailers")
+			w, err := srv.Client().Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(w.Body)
+			_ = w.Body.Close()
+			if len(body) != size || err != nil || w.Trailer.Get("Grpc-Status") != "0" || w.Trailer.Get("X-Late") != "yes" || w.Trailer.Get("Set-Cookie") != "" || te != "trailers" {
+				t.Errorf("%s: %d bytes, %v, trailer %v, te %q", w.Proto, len(body), err, w.Trailer, te)
+			}
+			srv.Close()
+		}
+		closeIdle(e)
 	}
 }

@@ -169,6 +169,9 @@ func (s *Sites) serve(w http.ResponseWriter, r *http.Request, find func(*table) 
 func (s *Sites) Trusted() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = fromMember(r)
+		if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+			_ = http.NewResponseController(w).EnableFullDuplex() // else the answer would wait for the end of the request
+		}
 		if t := s.table.Load(); s.redirect(w, r, t.secure, t.best(r)) {
 			return
 		}

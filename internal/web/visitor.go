@@ -56,7 +56,27 @@ func fromMember(r *http.Request) *http.Request {
 	if forwarded != nil {
 		r.Header[ForwardedHeader] = forwarded
 	}
+	r.Header["Forwarded"] = []string{forwardedOf(r)}
 	return r
+}
+
+// forwardedOf says who the visitor is as RFC 7239 has it, for applications that read nothing else.
+func forwardedOf(r *http.Request) string {
+	text := "proto=http"
+	if r.TLS != nil {
+		text = "proto=https"
+	}
+	if !strings.ContainsAny(r.Host, "\"\\") {
+		text = "host=\"" + r.Host + "\";" + text
+	}
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	switch {
+	case err != nil:
+		return text
+	case ap.Addr().Is6():
+		return "for=\"[" + ap.Addr().String() + "]\";" + text
+	}
+	return "for=" + ap.Addr().String() + ";" + text
 }
 
 // toMember adds to a request what fromMember takes from it, before it is passed on.
