@@ -28,6 +28,8 @@ type EdgeSite struct {
 	RetryTime  time.Duration // after its beginning in which a request is tried again
 	Deadline   time.Duration // after its beginning in which a request is answered
 
+	CacheBytes int64 // of answers that edges may keep in memory; 0: none
+
 	MaxBody     Size // of a request; 0: that of farm.toml; below 0: any
 	Allow, Deny []netip.Prefix
 	Rates       []RateLimit

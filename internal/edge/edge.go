@@ -51,7 +51,8 @@ type Config struct {
 	Now    func() time.Time
 	Access *AccessLog // may be nil; without a file requests are logged with level debug
 
-	VisitKey []byte // proves what visitors bring, see farm.Visit; nil: that is a hint, which the nodes judge
+	Digest   func([]byte) farm.Digest // of contents, as folders have it; nil: nothing is cached
+	VisitKey []byte                   // proves what visitors bring, see farm.Visit; nil: that is a hint, which the nodes judge
 
 	Limits Limits // to begin with; a field that is zero has its default
 }
@@ -76,6 +77,7 @@ type Edge struct {
 	policy   picker
 	sessions map[farm.MemberID]bool
 	states   map[farm.MemberID]farm.MemberState
+	known    farm.Session // all that any node has ever been heard to know, by folder
 }
 
 // New returns an Edge without nodes. Nothing is probed, and so no node becomes healthy, before Run.
@@ -289,6 +291,7 @@ func (e *Edge) renew() {
 	folders := map[farm.FolderID]bool{}
 	for _, n := range e.nodes {
 		has := e.states[n.id].Folders
+		e.learn(has)
 		for f := range has {
 			folders[f] = true
 		}
@@ -298,6 +301,7 @@ func (e *Edge) renew() {
 	}
 	v := newView(all, e.policy, e.limits.Load().SlowStart)
 	v.folders = folders
+	v.known, v.revision = e.known, e.revision()
 	if len(v.tiers) == 0 {
 		v.lackFrom = old.lackFrom
 		if v.lackFrom.IsZero() {
@@ -306,6 +310,31 @@ func (e *Edge) renew() {
 	}
 	e.view.Store(v)
 	close(old.next)
+}
+
+// learn takes note of what a node knows. It is not unlearnt when the node's session is lost. Under mu.
+func (e *Edge) learn(has map[farm.FolderID]farm.FolderState) {
+	for f, state := range has {
+		if !e.known[f].CoversAll(state.Known) {
+			e.known = e.known.Join(farm.Session{f: state.Known})
+		}
+	}
+}
+
+// revision is that of the configuration which all nodes run that have said so; zero: they differ, or have not. Under mu.
+func (e *Edge) revision() (all farm.Digest) {
+	for _, n := range e.nodes {
+		s, ok := e.states[n.id]
+		if !ok {
+			continue
+		}
+		live := s.Verdict.Revision
+		if live.IsZero() || !all.IsZero() && live != all {
+			return farm.Digest{}
+		}
+		all = live
+	}
+	return all
 }
 
 // ServeHTTP implements http.Handler.
@@ -321,4 +350,5 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer left()
 	x.carry()
+	x.fill.finish()
 }

@@ -53,6 +53,7 @@ type exchange struct {
 	safe    bool   // the method may be repeated
 	upgrade string // protocol to switch to; mostly empty
 	load    payload
+	fill    *filler    // keeps the answer; nil: it is not to be kept
 	want    farm.Visit // what the visitor has written and seen
 	proven  bool       // ... and the farm has signed that
 

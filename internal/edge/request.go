@@ -72,6 +72,9 @@ func (x *exchange) admit() bool {
 		return x.refuse(status, err.Error())
 	}
 	x.upgrade = wantsUpgrade(r, &x.load)
+	if x.recall() {
+		return false
+	}
 	if err := x.writeHead(); err != nil {
 		return x.refuse(http.StatusBadRequest, err.Error())
 	}
@@ -174,7 +177,7 @@ func (x *exchange) writeHead() error {
 		listed = appendTokens(listed, v)
 	}
 	for name, values := range r.Header {
-		if hopByHop(name) || edgeOwns(name) || name == "Content-Length" || name == "Expect" || listedIn(listed, name) {
+		if hopByHop(name) || edgeOwns(name) || name == "Content-Length" || name == "Expect" || listedIn(listed, name) || x.fill.drops(name) {
 			continue
 		}
 		for _, v := range values {
@@ -206,6 +209,7 @@ func (x *exchange) appendOurs(b []byte) []byte {
 	if acceptsTrailers(r) {
 		b = append(b, "Connection: TE\r\nTE: trailers\r\n"...)
 	}
+	b = x.fill.ask(b)
 	if x.upgrade != "" {
 		b = append(b, "Connection: Upgrade\r\nUpgrade: "...)
 		b = append(append(b, x.upgrade...), "\r\n"...)

@@ -22,6 +22,7 @@ type siteWork struct {
 	options *config.EdgeSite // never nil
 	picker  picker           // nil: the farm's
 	rates   rates
+	cache   *cache // nil: nothing is kept
 }
 
 // picker chooses the site's nodes.
@@ -34,6 +35,9 @@ func (s *site) picker(v *view) picker {
 
 // rates are the site's rate limits.
 func (s *site) rates() rates { return s.work.Load().rates }
+
+// cache keeps the site's answers; nil: nothing does.
+func (s *site) cache() *cache { return s.work.Load().cache }
 
 // options are what the site file says.
 func (s *site) options() *config.EdgeSite { return s.work.Load().options }
@@ -56,6 +60,9 @@ func (s *site) renew(o *config.EdgeSite) {
 		w.picker = old.picker
 	default:
 		w.picker = newPicker(o.Policy)
+	}
+	if o.CacheBytes > 0 { // what was kept under other options is not kept on
+		w.cache = newCache(o.CacheBytes)
 	}
 	s.work.Store(w)
 }

@@ -12,6 +12,8 @@ import (
 type view struct {
 	tiers    [][]*standing          // that take requests; those of a tier are equally fit, those of the next one less
 	picker   picker                 // for sites that have none of their own
+	known    farm.Session           // all that any node has been heard to know
+	revision farm.Digest            // of the configuration that all nodes run; zero: they differ
 	folders  map[farm.FolderID]bool // that any node speaks of
 	lackFrom time.Time              // since when no node takes requests; zero: one does
 	slow     time.Duration          // how long a node takes to its whole share

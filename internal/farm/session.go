@@ -13,6 +13,10 @@ const (
 	SessionHeader = "Tandem-Position" // the same for API clients, in answers and requests
 )
 
+// CacheHeader is in a request to a node when the edge may keep the answer ("ask"); in the node's answer it is the Session
+// as of which that is right, if it may be kept; in the visitor's it says that it was ("hit").
+const CacheHeader = "Tandem-Cache"
+
 // MaxSessionPositions and MaxSessionBytes bound a Session and its String.
 const (
 	MaxSessionPositions = 48

@@ -2,8 +2,11 @@ package member
 
 import (
 	"context"
+	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/zeebo/blake3"
 
 	"tandem/internal/config"
 	"tandem/internal/edge"
@@ -227,6 +230,46 @@ func (m *Member) Arrived(ctx context.Context, id farm.FolderID, p farm.Path) err
 		return f.runner.Arrivals().Wait(ctx, p)
 	}
 	return nil
+}
+
+// Digest implements web.Consistency. An index that has just looked, so that a later write would not show, knows nothing yet.
+func (m *Member) Digest(path string) (farm.Digest, bool) {
+	for _, f := range m.folders.all() {
+		rel, err := filepath.Rel(f.spec.root, path)
+		if err != nil || !filepath.IsLocal(rel) {
+			continue
+		}
+		p, err := farm.ParsePath(filepath.ToSlash(rel))
+		if err != nil {
+			return farm.Digest{}, false
+		}
+		rec, ok, err := f.index.Get(p)
+		if err != nil || !ok || rec.Disk.Type != farm.File || rec.Disk.Stat.Racy {
+			return farm.Digest{}, false
+		}
+		now, err := f.fs.Lstat(p)
+		return rec.Disk.Digest, err == nil && rec.Disk.Stat.Matches(now.Fingerprint)
+	}
+	return farm.Digest{}, false
+}
+
+// contentDigest is the digest of a content, as indexes have it.
+func contentDigest(b []byte) farm.Digest { return blake3.Sum256(b) }
+
+// Applied implements web.Consistency.
+func (m *Member) Applied(id farm.FolderID) farm.Vector {
+	f := m.folders.get(id)
+	if f == nil {
+		return farm.Vector{}
+	}
+	own, _ := f.runner.State()
+	return own.Applied
+}
+
+// Settled implements web.Consistency.
+func (m *Member) Settled(id farm.FolderID) bool {
+	f := m.folders.get(id)
+	return f != nil && m.Rest(id, f.runner.Reach()).Len() == 0
 }
 
 func noFolder(op string, id farm.FolderID) error {

@@ -166,7 +166,8 @@ func (m *Member) buildServing() error {
 	})
 	m.visitors = m.counted(m.web.Trusted())
 	m.access = edge.NewAccessLog(m.sink)
-	m.edge = edge.New(edge.Config{Access: m.access, Dialer: dialer{m}, Site: m.web.Edge, VisitKey: m.identity.VisitKey(), Sink: m.sink, Log: m.log, Now: time.Now})
+	m.edge = edge.New(edge.Config{Access: m.access, Dialer: dialer{m}, Site: m.web.Edge, VisitKey: m.identity.VisitKey(), Digest: contentDigest,
+		Sink: m.sink, Log: m.log, Now: time.Now})
 	return nil
 }
 

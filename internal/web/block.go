@@ -28,6 +28,7 @@ type block struct {
 	errors   caddyhttp.MiddlewareHandler // nil: no handle_errors
 	access   *accessLog                  // nil: none
 	missing  *missing                    // nil: its files are in no folder
+	vouch    *vouch                      // nil: edges keep nothing of it
 	log      *slog.Logger
 	proxies  bool
 }
@@ -59,6 +60,7 @@ func (b *block) handle(w http.ResponseWriter, r *http.Request) {
 	if b.missing != nil && b.missing.serve(w, r) {
 		return
 	}
+	w = b.vouch.wrap(w, r)
 	err := b.routes.ServeHTTP(w, r, caddyhttp.HandlerFunc(unhandled))
 	if err == nil {
 		return

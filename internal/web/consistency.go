@@ -24,6 +24,7 @@ type Consistency interface {
 	Positions
 	Confirmer
 	Arrivals
+	Contents
 }
 
 // Positions is what read_your_writes knows of the folders.

@@ -38,6 +38,8 @@ type fakeFolders struct {
 	have     int // other nodes that confirm
 	asked    []string
 
+	digests map[string]farm.Digest // by path
+
 	arriving map[string]farm.Vector // by "folder:path"
 	late     time.Duration
 	comes    func() // what happens when it is waited for; nil: it does not come
@@ -109,6 +111,15 @@ func (f *fakeFolders) Confirm(ctx context.Context, id farm.FolderID, p farm.Posi
 	}
 	return f.have, want
 }
+
+func (f *fakeFolders) Digest(path string) (farm.Digest, bool) {
+	d, ok := f.digests[path]
+	return d, ok
+}
+
+func (f *fakeFolders) Applied(id farm.FolderID) farm.Vector { return f.applied[id] }
+
+func (f *fakeFolders) Settled(farm.FolderID) bool { return f.rest.Len() == 0 }
 
 func (f *fakeFolders) Arriving(farm.FolderID) bool { return len(f.arriving) > 0 }
 

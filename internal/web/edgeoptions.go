@@ -24,6 +24,7 @@ type edgeOption struct {
 var edgeOptions = map[string]edgeOption{
 	"affinity":    {read: readAffinity},
 	"answer_time": timeOption(func(o *config.EdgeSite) *time.Duration { return &o.AnswerTime }),
+	"cache":       {read: readCache},
 	"deadline":    timeOption(func(o *config.EdgeSite) *time.Duration { return &o.Deadline }),
 	"eject":       {read: readEject},
 	"keep_body":   {read: readKeepBody},

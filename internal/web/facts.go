@@ -13,6 +13,7 @@ import (
 type facts struct {
 	roots   []string // of root directives and file servers
 	proxies bool     // has a reverse proxy, FastCGI included
+	etags   bool     // file servers are to make ETags of digests
 }
 
 // harden hides Tandem's private directories from every file server in the routes, and collects the facts.
@@ -56,6 +57,9 @@ func (f *facts) note(m map[string]any) {
 	case "file_server":
 		hidden, _ := m["hide"].([]any)
 		m["hide"] = append(hidden, farm.PrivateDir)
+		if f.etags && m["fs"] == nil && m["etag_file_extensions"] == nil {
+			m["fs"], m["etag_file_extensions"] = etagsFS, []any{etagFile}
+		}
 	case "reverse_proxy":
 		f.proxies = true
 	case "vars":

@@ -93,7 +93,7 @@ func (s *Sites) load(st *site, p *program, folders map[farm.FolderID]string) con
 }
 
 func loadBlock(ctx caddy.Context, c compiled, env environment) (*block, error) {
-	var f facts
+	f := facts{etags: c.edge != nil && c.edge.CacheBytes > 0 && env.consistency != nil}
 	lists := []caddyhttp.RouteList{c.routes, c.errors}
 	for _, r := range c.named {
 		lists = append(lists, caddyhttp.RouteList{*r})
@@ -105,6 +105,7 @@ func loadBlock(ctx caddy.Context, c compiled, env environment) (*block, error) {
 	}
 	env.roots = f.roots
 	b := &block{line: c.line, bindings: c.bindings, tls: c.tls, edge: c.edge, log: env.log, missing: newMissing(&env), proxies: f.proxies}
+	b.vouch = newVouch(&env, b.missing, c.edge)
 	// Handlers look for the server in the request; ours has no listeners and no routes but the named ones.
 	b.server = &caddyhttp.Server{NamedRoutes: c.named}
 	ctx = ctx.WithValue(caddyhttp.ServerCtxKey, b.server)

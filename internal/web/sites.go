@@ -58,6 +58,9 @@ func New(cfg Config) *Sites {
 		cfg.Sink = func(farm.Event) {}
 	}
 	s := &Sites{cfg: cfg, writers: caddy.NewUsagePool(), silent: &config.EdgeSite{}}
+	if cfg.Consistency != nil {
+		s.cfg.Parent.FileSystems().Register(etagsFS, etags{cfg.Consistency.Digest})
+	}
 	s.table.Store(newTable())
 	s.live.Store(&[]SiteStatus{})
 	return s

@@ -17,7 +17,7 @@ const ForwardedHeader = "Tandem-Forwarded"
 // fromVisitor takes from a request all that only an edge may say.
 func fromVisitor(r *http.Request) {
 	for name := range r.Header {
-		if name == "Forwarded" || name == "X-Real-Ip" || name == ForwardedHeader || strings.HasPrefix(name, "X-Forwarded-") {
+		if name == "Forwarded" || name == "X-Real-Ip" || name == ForwardedHeader || name == farm.CacheHeader || strings.HasPrefix(name, "X-Forwarded-") {
 			delete(r.Header, name)
 		}
 	}
@@ -51,8 +51,11 @@ func fromMember(r *http.Request) *http.Request {
 	if ip, err := netip.ParseAddr(lastOf(r.Header, "X-Forwarded-For")); err == nil {
 		r.RemoteAddr = net.JoinHostPort(ip.String(), "0") // the edge does not tell the port
 	}
-	forwarded := r.Header[ForwardedHeader]
+	forwarded, cache := r.Header[ForwardedHeader], r.Header[farm.CacheHeader]
 	fromVisitor(r)
+	if cache != nil {
+		r.Header[farm.CacheHeader] = cache
+	}
 	if forwarded != nil {
 		r.Header[ForwardedHeader] = forwarded
 	}
