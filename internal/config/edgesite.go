@@ -33,6 +33,9 @@ type EdgeSite struct {
 	MaxBody     Size // of a request; 0: that of farm.toml; below 0: any
 	Allow, Deny []netip.Prefix
 	Rates       []RateLimit
+
+	// Passthrough: TLS does not end at the edge, which gives the connections as they are to nodes that end it.
+	Passthrough bool
 }
 
 // RateLimit is how often each address may ask for the paths that a pattern means. A * at the pattern's beginning or end
@@ -42,6 +45,9 @@ type RateLimit struct {
 	Burst     int // requests that may come at once, at least 1
 	Path      string
 }
+
+// Passes tells whether connections are given to nodes as they are now: in a maintenance the edge has to answer itself.
+func (o *EdgeSite) Passes() bool { return o.Passthrough && o.Maintenance == nil }
 
 // DefaultRetryAfter is when a visitor who could not be served may come again.
 const DefaultRetryAfter = 3 * time.Second

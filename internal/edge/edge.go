@@ -65,6 +65,7 @@ type Edge struct {
 	changed chan struct{} // the set of nodes or of sites changed; one place
 	view    atomic.Pointer[view]
 	limits  atomic.Pointer[Limits]
+	passes  atomic.Bool  // TLS of a site passes through
 	waiting atomic.Int64 // requests that wait for another view
 	drains  atomic.Bool  // other edges should have the visitors
 	sites   sites

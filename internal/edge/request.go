@@ -58,6 +58,8 @@ func (x *exchange) admit() bool {
 		return x.refuse(http.StatusBadRequest, "the request names no host")
 	case x.site == nil:
 		return x.refuse(http.StatusMisdirectedRequest, "there is no site of this name here")
+	case x.options.Passes() && r.TLS != nil: // a browser reuses the connection for another name of its certificate
+		return x.refuse(http.StatusMisdirectedRequest, "this host is not served on this connection")
 	case strings.HasPrefix(r.URL.Path, "/.tandem/"):
 		return x.serveOwn()
 	case !x.allow():

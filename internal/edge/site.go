@@ -100,6 +100,7 @@ func (s *sites) of(o *config.EdgeSite) *site {
 
 // SetSites says which blocks have options now. What is kept of others goes.
 func (e *Edge) SetSites(all []*config.EdgeSite) {
+	e.passesAny(all)
 	names := map[string]bool{"": true} // of those without options
 	for _, o := range all {
 		e.sites.of(o)

@@ -106,7 +106,7 @@ func (m *Member) applyFronts(c *config.Config, me config.Member) {
 	if me.Has(farm.RoleEdge) {
 		for _, at := range m.edgeBindings(c) {
 			if !at.skipped {
-				fronts = append(fronts, shell.Front{Name: "edge", Address: at.address, TLS: at.tls, Direct: true, Limits: limits, Handler: m.edge})
+				fronts = append(fronts, shell.Front{Name: "edge", Address: at.address, TLS: at.tls, Pass: passing{m.edge}, Direct: true, Limits: limits, Handler: m.edge})
 			}
 		}
 	}
@@ -169,6 +169,10 @@ func (m *Member) edgeBindings(c *config.Config) []edgeBinding {
 func (m *Member) serveFarm(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == edge.HealthPath {
 		m.serveHealth(w)
+		return
+	}
+	if r.URL.Path == edge.PassPath {
+		m.takePassed(w, r)
 		return
 	}
 	m.visitors.ServeHTTP(w, r)

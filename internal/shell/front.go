@@ -26,11 +26,13 @@ type front struct {
 	tls              *tls.Config // nil: plain
 	limits           Limits
 	door             *door
+	pass             Switch // nil: no connection is passed on
 	log              *slog.Logger
 	handler          atomic.Pointer[handler]
 
 	server   *http.Server
 	listener net.Listener
+	split    *split     // nil: no connection is passed on
 	quic     *quicFront // nil: no HTTP/3
 	done     sync.WaitGroup
 }
@@ -44,6 +46,38 @@ func (f *front) listen(ctx context.Context, pipeline http.Handler, http3 bool) e
 	}
 	f.listener = ln
 	ln = guardedListener{ln, f.door}
+	if f.tls != nil && f.pass != nil {
+		f.split = newSplit(ln, f.pass)
+		ln = f.split
+	}
+	base := f.serveOn(ln, pipeline)
+	if f.tls != nil && http3 {
+		f.quic = listenQUIC(base, f, pipeline)
+	}
+	return nil
+}
+
+// refusing is the TLS configuration for visitors that can't be passed on: those of HTTP/3.
+func (f *front) refusing() *tls.Config {
+	if f.pass == nil {
+		return f.tls
+	}
+	cfg := f.tls.Clone()
+	next := cfg.GetConfigForClient
+	cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if f.pass.Pass(hello.ServerName) != nil {
+			return nil, errors.New("TLS of this host does not end here")
+		}
+		if next == nil {
+			return nil, nil
+		}
+		return next(hello)
+	}
+	return cfg
+}
+
+// serveOn starts to serve what a listener accepts. It returns the context that all requests begin with.
+func (f *front) serveOn(ln net.Listener, pipeline http.Handler) context.Context {
 	base := context.WithValue(context.Background(), frontKey{}, f)
 	f.server = &http.Server{
 		Handler:           pipeline,
@@ -55,9 +89,6 @@ func (f *front) listen(ctx context.Context, pipeline http.Handler, http3 bool) e
 		ErrorLog:          stdlog.New(serverLog{f.log}, "", 0),
 	}
 	if f.tls != nil {
-		if http3 {
-			f.quic = listenQUIC(base, f, pipeline)
-		}
 		ln = tls.NewListener(ln, f.tls)
 	}
 	f.done.Go(func() {
@@ -65,7 +96,7 @@ func (f *front) listen(ctx context.Context, pipeline http.Handler, http3 bool) e
 			f.log.Error("the front stopped", "front", f.address, "error", err)
 		}
 	})
-	return nil
+	return base
 }
 
 // serve is where Caddy's pipeline ends.
@@ -97,6 +128,10 @@ func (f *front) closeIdle() {
 func (f *front) drain(ctx context.Context) error {
 	if f.quic != nil {
 		f.done.Go(func() { f.quic.drain(ctx) })
+	}
+	if f.split != nil {
+		_ = f.split.Close() // net/http does so too, in its own time
+		f.done.Go(func() { f.split.drain(ctx) })
 	}
 	err := f.server.Shutdown(ctx)
 	if err != nil {

@@ -30,7 +30,7 @@ func listenQUIC(base context.Context, f *front, pipeline http.Handler) *quicFron
 	q := &quicFront{conn: conn, done: make(chan struct{})}
 	q.server = &http3.Server{
 		Handler:        pipeline,
-		TLSConfig:      http3.ConfigureTLSConfig(f.tls),
+		TLSConfig:      http3.ConfigureTLSConfig(f.refusing()),
 		IdleTimeout:    f.limits.IdleTime,
 		MaxHeaderBytes: f.limits.HeaderBytes,
 		Logger:         slog.New(slog.DiscardHandler),

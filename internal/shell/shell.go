@@ -42,7 +42,8 @@ type Front struct {
 	Address string // "127.0.0.11:8080", ":443"
 	TLS     bool
 	Limits  Limits
-	Direct  bool // the handler gets requests as net/http has them, not by Caddy's pipeline: it must do without what that does
+	Pass    Switch // of TLS: which connections are passed on before it ends; nil: none. That of the first front at an address stays
+	Direct  bool   // the handler gets requests as net/http has them, not by Caddy's pipeline: it must do without what that does
 	Handler http.Handler
 }
 
@@ -83,6 +84,8 @@ type Shell struct {
 	mu     sync.Mutex
 	caddy  *instance // nil until it is needed
 	fronts []*slot
+	takes  *handed // see Take; nil until it is needed
+	taken  *front
 	closed bool
 
 	drains   sync.WaitGroup
@@ -193,7 +196,7 @@ func (s *Shell) closeIdle() {
 // take returns the slot that already serves f, with the handler swapped, or else a new one.
 func (s *Shell) take(f Front) *slot {
 	for i, old := range s.fronts {
-		if old.want.Network == f.Network && old.want.Address == f.Address && old.want.TLS == f.TLS && old.want.Direct == f.Direct && old.want.Limits == f.Limits {
+		if old.want.Network == f.Network && old.want.Address == f.Address && old.want.TLS == f.TLS && (old.want.Pass == nil) == (f.Pass == nil) && old.want.Direct == f.Direct && old.want.Limits == f.Limits {
 			s.fronts = slices.Delete(s.fronts, i, i+1)
 			old.want = f
 			if old.bound != nil {
@@ -235,8 +238,7 @@ func (s *Shell) bind(ctx context.Context) error {
 }
 
 func (s *Shell) bindOne(ctx context.Context, sl *slot) {
-	f := &front{network: sl.want.Network, address: sl.want.Address, limits: sl.want.Limits.orDefault(), door: s.door, log: s.cfg.Log}
-	f.handler.Store(&handler{sl.want.Handler})
+	f := s.newFront(sl.want)
 	pipeline := s.caddy.plain
 	if sl.want.TLS {
 		f.tls, pipeline = s.tls, s.caddy.tls
@@ -255,6 +257,12 @@ func (s *Shell) bindOne(ctx context.Context, sl *slot) {
 	case sl.err == nil && before != nil:
 		s.event(farm.Healed, sl.want.Address, "listening", "")
 	}
+}
+
+func (s *Shell) newFront(want Front) *front {
+	f := &front{network: want.Network, address: want.Address, pass: want.Pass, limits: want.Limits.orDefault(), door: s.door, log: s.cfg.Log}
+	f.handler.Store(&handler{want.Handler})
+	return f
 }
 
 func (s *Shell) event(severity farm.Severity, address, message, next string) {
@@ -302,7 +310,10 @@ func (s *Shell) Status() []Status {
 func (s *Shell) Close(ctx context.Context) error {
 	s.mu.Lock()
 	fronts, in := s.fronts, s.caddy
-	s.fronts, s.caddy, s.closed = nil, nil, true
+	if s.taken != nil {
+		fronts = append(fronts, &slot{bound: s.taken})
+	}
+	s.fronts, s.taken, s.caddy, s.closed = nil, nil, nil, true
 	s.mu.Unlock()
 
 	defer s.hurry()

@@ -228,6 +228,9 @@ func compileBlock(b caddyfile.ServerBlock, named []caddyfile.ServerBlock, fill f
 	if err := settleProbe(edge, c.bindings); err != nil {
 		return nil, err
 	}
+	if err := passable(edge, c.bindings); err != nil {
+		return nil, at(b.Keys[0], "%w", err)
+	}
 	return c, nil
 }
 

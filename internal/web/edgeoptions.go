@@ -28,6 +28,7 @@ var edgeOptions = map[string]edgeOption{
 	"deadline":    timeOption(func(o *config.EdgeSite) *time.Duration { return &o.Deadline }),
 	"eject":       {read: readEject},
 	"keep_body":   {read: readKeepBody},
+	"passthrough": {read: readPassthrough},
 	"policy":      {read: readPolicy},
 	"probe":       {read: readProbe},
 	"retry_after": timeOption(func(o *config.EdgeSite) *time.Duration { return &o.RetryAfter }),
@@ -118,6 +119,24 @@ func readEdge(s caddyfile.Segment, o *config.EdgeSite) error {
 		if d.NextArg() {
 			return at(d.Token(), "%s takes no %q", word.Text, d.Val())
 		}
+	}
+	return nil
+}
+
+func readPassthrough(_ *caddyfile.Dispenser, o *config.EdgeSite) error {
+	o.Passthrough = true
+	return nil
+}
+
+// passable refuses to pass TLS through for a block that has none.
+func passable(o *config.EdgeSite, bindings []binding) error {
+	switch {
+	case o == nil || !o.Passthrough:
+		return nil
+	case !slices.ContainsFunc(bindings, func(b binding) bool { return b.tls }):
+		return errors.New("edge { passthrough } is for sites with HTTPS")
+	case len(o.Rates) > 0 || o.MaxBody != 0:
+		return errors.New("with passthrough the edge sees no requests: it can't hold them to rate or max_body")
 	}
 	return nil
 }

@@ -42,6 +42,8 @@ func TestEdgeDirective(t *testing.T) {
 		"edge {\n\t\trate 10r/s burst none\n\t}":                      {fault: `burst "none" is not a number`},
 		"edge {\n\t\trate 10r/s path login\n\t}":                      {fault: `path "login" must begin with / or *`},
 		"edge {\n\t\trate 10r/s per host\n\t}":                        {fault: `there is no "per"`},
+		"edge {\n\t\tpassthrough\n\t}":                                {options: &config.EdgeSite{Passthrough: true}},
+		"edge {\n\t\tpassthrough to web1\n\t}":                        {fault: `:3:3: passthrough takes no "to"`},
 		"edge on":                                                     {fault: `:2:2: edge takes its options in a block`},
 		"edge {\n\t\tpolcy round_robin\n\t}":                          {fault: `:3:3: edge has no option "polcy" (did you mean "policy"?)`},
 		"edge {\n\t\tpolicy\n\t}":                                     {fault: `:3:3: policy: it takes one of round_robin, least_connections`},
@@ -141,5 +143,17 @@ func TestMaintenanceOfAHost(t *testing.T) {
 	apply()
 	if got := state(); got != "" || len(r.Edges()) != 1 {
 		t.Errorf("none: %q", got)
+	}
+}
+
+// A site without TLS has none that could pass through.
+func TestPassthroughWithoutTLS(t *testing.T) {
+	_, faults := compile("sites/a.caddy", "http://a.test {\n\tedge {\n\t\tpassthrough\n\t}\n\trespond a\n}", nil)
+	if len(faults) != 1 || !strings.Contains(faults[0].String(), "sites/a.caddy:1:1: edge { passthrough } is for sites with HTTPS") {
+		t.Errorf("faults: %v", faults)
+	}
+	_, faults = compile("sites/a.caddy", "a.test {\n\tedge {\n\t\tpassthrough\n\t\trate 10r/s\n\t}\n\trespond a\n}", nil)
+	if len(faults) != 1 || !strings.Contains(faults[0].String(), "the edge sees no requests") {
+		t.Errorf("faults: %v", faults)
 	}
 }

@@ -179,6 +179,20 @@ func (s *Sites) Trusted() http.Handler {
 	})
 }
 
+// Passed serves the requests of visitors whose connections an edge has passed on with their TLS. The Host header decides on
+// the site, whatever its addresses; but only such sites are served so, or a visitor could get round what the edge does for
+// the others.
+func (s *Sites) Passed() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if o := s.Edge(r.Host); o == nil || !o.Passes() {
+			http.Error(w, "this host is not served on this connection", http.StatusMisdirectedRequest)
+			return
+		}
+		fromVisitor(r)
+		s.serve(w, r, func(t *table) *target { return t.best(r) })
+	})
+}
+
 // Fronts are the addresses that the live revision's sites want to listen on here. Their handlers stay right when the
 // revision changes. An address of one interface has no front where the port is listened on at all addresses; its
 // requests find their sites all the same.
