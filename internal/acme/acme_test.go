@@ -75,7 +75,7 @@ func (r *rig) Members() (int, []farm.MemberID) {
 func (r *rig) Settle(context.Context) {}
 
 // member runs an issuer. The one that answers listens where the authority asks.
-func (r *rig) member(name farm.MemberID, answers bool) {
+func (r *rig) member(name farm.MemberID, answers bool) *Issuer {
 	i := New(Config{Self: name, Dir: r.dir, Stage: filepath.Join(r.dir, ".tandem"), Farm: r, Log: slog.New(slog.DiscardHandler),
 		Times: Times{Look: 20 * time.Millisecond, Calm: 50 * time.Millisecond, Alone: 60 * time.Millisecond, TakeOver: 100 * time.Millisecond, First: 200 * time.Millisecond},
 		Sink: func(e farm.Event) {
@@ -97,6 +97,7 @@ func (r *rig) member(name farm.MemberID, answers bool) {
 	}
 	r.mu.Unlock()
 	go func() { done <- i.Run(ctx) }()
+	return i
 }
 
 // kill ends a member without notice.
@@ -113,9 +114,13 @@ func (r *rig) kill(name farm.MemberID) {
 	}
 }
 
-// listen answers challenges on the authority's ports.
-func (r *rig) listen(i *Issuer) {
-	plain := &http.Server{Handler: i.Answer(http.NotFoundHandler())}
+// listen answers challenges on the authority's ports; those of http-01 for other members, too.
+func (r *rig) listen(i *Issuer, others ...*Issuer) {
+	answers := http.NotFoundHandler()
+	for _, o := range others {
+		answers = o.Answer(answers)
+	}
+	plain := &http.Server{Handler: i.Answer(answers)}
 	ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", r.http))
 	if err != nil {
 		r.t.Fatal(err)
@@ -288,6 +293,79 @@ func TestRenewal(t *testing.T) {
 	})
 	if r.account(); len(r.told(farm.EventACMEFailed, farm.Fault)) > 0 {
 		t.Errorf("told %+v", r.told(farm.EventACMEFailed, farm.Fault))
+	}
+}
+
+// TestPartedFarm: each half of a farm that is parted orders a certificate. When they meet again, one of the two is everybody's,
+// as replication decides, both are good, and nobody orders another one.
+func TestPartedFarm(t *testing.T) {
+	a := newRig(t, acmetest.Options{})
+	a.settings.Challenges = []string{"http-01"}
+	b := &rig{t: t, ca: a.ca, dir: t.TempDir(), http: a.http, tls: a.tls, settings: a.settings, stops: map[farm.MemberID]func(){}}
+	t.Cleanup(func() { b.kill("web2") })
+	a.listen(a.member("web1", false), b.member("web2", false))
+	a.want("shop.test")
+	b.want("shop.test")
+	first, second := a.cert("shop.test", nil), b.cert("shop.test", nil)
+	if first.Leaf.Equal(second.Leaf) || first.Leaf.VerifyHostname("shop.test") != nil || second.Leaf.VerifyHostname("shop.test") != nil {
+		t.Fatal("the halves have not ordered one each")
+	}
+	for _, half := range []*rig{a, b} {
+		half.await("the order is told", func() bool { return len(half.told(farm.EventACMEIssued, farm.Info)) == 1 })
+	}
+	meet(t, a.dir, b.dir)
+	for _, half := range []*rig{a, b} {
+		half.mu.Lock()
+		half.up = []farm.MemberID{"web1", "web2"}
+		half.mu.Unlock()
+	}
+	<-time.After(500 * time.Millisecond) // many times what anybody would wait for an order
+	if x, y := a.cert("shop.test", nil), b.cert("shop.test", nil); !x.Leaf.Equal(y.Leaf) || !x.Leaf.Equal(first.Leaf) && !x.Leaf.Equal(second.Leaf) {
+		t.Error("the two have not one of the two certificates")
+	}
+	if n := a.ca.Orders(); n != 2 {
+		t.Errorf("%d orders were made", n)
+	}
+	for _, half := range []*rig{a, b} {
+		if failed := half.told(farm.EventACMEFailed, farm.Fault); len(failed) > 0 {
+			t.Errorf("told %+v", failed)
+		}
+	}
+}
+
+// meet makes two directories the same, as replication does: of two files of one name the later stays.
+func meet(t *testing.T, dirs ...string) {
+	later := map[string]os.FileInfo{}
+	content := map[string][]byte{}
+	for _, dir := range dirs {
+		files, err := filepath.Glob(filepath.Join(dir, "*.*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			info, err := os.Stat(f)
+			if err != nil || !info.Mode().IsRegular() {
+				continue
+			}
+			if was := later[info.Name()]; was != nil && !info.ModTime().After(was.ModTime()) {
+				continue
+			}
+			if content[info.Name()], err = os.ReadFile(f); err != nil {
+				t.Fatal(err)
+			}
+			later[info.Name()] = info
+		}
+	}
+	for _, dir := range dirs {
+		for name, b := range content {
+			temp := filepath.Join(t.TempDir(), name)
+			if err := os.WriteFile(temp, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(temp, filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 
