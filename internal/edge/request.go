@@ -54,14 +54,14 @@ func (x *exchange) admit() bool {
 	switch {
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
 		return x.refuse(http.StatusMethodNotAllowed, "this method is not served here")
+	case strings.HasPrefix(r.URL.Path, "/.tandem/"): // whatever the host: a balancer before the edge may name none
+		return x.serveOwn()
 	case !isHost(r.Host) || host == "" || r.URL.Scheme != "" && r.URL.Host == "":
 		return x.refuse(http.StatusBadRequest, "the request names no host")
 	case x.site == nil:
 		return x.refuse(http.StatusMisdirectedRequest, "there is no site of this name here")
 	case x.options.Passes() && r.TLS != nil: // a browser reuses the connection for another name of its certificate
 		return x.refuse(http.StatusMisdirectedRequest, "this host is not served on this connection")
-	case strings.HasPrefix(r.URL.Path, "/.tandem/"):
-		return x.serveOwn()
 	case !x.allow():
 		return false
 	}

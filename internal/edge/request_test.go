@@ -102,6 +102,8 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		"CONNECT":                   {func(r *http.Request) { r.Method = "CONNECT" }, 405},
 		"TRACE":                     {func(r *http.Request) { r.Method = "TRACE" }, 405},
 		"the nodes' own":            {func(r *http.Request) { r.URL.Path = "/.tandem/secret" }, 404},
+		"health by an address":      {func(r *http.Request) { r.URL.Path, r.Host = HealthPath, "192.0.2.20" }, 200},
+		"health without a host":     {func(r *http.Request) { r.URL.Path, r.Host = HealthPath, "" }, 200},
 	} {
 		network := newNetwork()
 		e := healthyEdge(network, Config{Site: shopOnly}, "web1")
