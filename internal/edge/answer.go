@@ -191,6 +191,10 @@ func (a *answer) get(name string) string {
 	return ""
 }
 
+// statusOnly tells whether the answer is gRPC's "trailers only": its header says how the call ended, and no body may follow, not even
+// the empty frame that would end one whose end comes after a pause.
+func (a *answer) statusOnly() bool { return a.get("Grpc-Status") != "" }
+
 // streams tells whether the answer is meant to be passed on piece by piece as it comes.
 func (a *answer) streams() bool {
 	return strings.HasPrefix(a.get("Content-Type"), "text/event-stream") || a.get("X-Accel-Buffering") == "no"

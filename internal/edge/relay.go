@@ -61,7 +61,7 @@ func (t *trip) hold(b *body, room []byte) (held []byte, all bool, err error) {
 		b.advance(len(p))
 		return p, true, nil
 	}
-	if !t.x.safe || t.a.streams() || !b.chunked && b.left > HoldBytes {
+	if !t.a.statusOnly() && (!t.x.safe || t.a.streams() || !b.chunked && b.left > HoldBytes) {
 		return nil, false, nil
 	}
 	timed := false

@@ -91,7 +91,7 @@ func TestProxiedApplicationSeesTheVisitor(t *testing.T) {
 		t.Errorf("Via is %q, Server %q", via, res.Header.Get("Server"))
 	}
 	res = forge(r.edge.URL)
-	if want := host + " [203.0.113.9] [https] [" + host + "] [] []"; res.body != want {
+	if want := host + " [203.0.113.9] [https] [" + host + "] [for=203.0.113.9;host=\"" + host + "\";proto=https] []"; res.body != want {
 		t.Errorf("by the edge:\n%s, want\n%s", res.body, want)
 	}
 }
