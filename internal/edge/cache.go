@@ -138,8 +138,9 @@ func (x *exchange) recall() bool {
 	return false
 }
 
+// scheme is the visitor's, who may have come by a proxy that ends TLS: a site may answer HTTP with a redirect only.
 func (x *exchange) scheme() string {
-	if x.r.TLS != nil {
+	if x.client.HTTPS {
 		return "https:"
 	}
 	return "http:"

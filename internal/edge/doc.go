@@ -4,7 +4,9 @@
 // # Owns
 //
 // The health of each node, the choice of a node, the connections to the nodes, retries, affinity, slow start, probes of
-// sites, the headers that tell a node about the visitor, and the pages for "no node" and "no answer".
+// sites, the headers that tell a node about the visitor, and the pages for "no node", "no answer" and maintenance. What
+// visitors may do (guard.go, rate.go), the access log, files kept in memory (cache.go, docs/adr/0015), and the way to a node
+// for connections whose TLS does not end here (pass.go).
 //
 // A node's health is one state machine (health.go):
 //

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -332,6 +333,25 @@ func TestHideNode(t *testing.T) {
 
 // What a node sends behind the chunks reaches the visitor there, whether the answer is short or long, but nothing that is about the
 // message itself.
+// TestStatusOnly: a gRPC call that fails is answered by a header alone, though its node ends the empty body later. With a length
+// the header ends the stream; an empty frame after it would be no end that gRPC knows.
+func TestStatusOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := newNetwork()
+		network.set("web1", serving(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Grpc-Status", "5")
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(HoldTime / 2)
+		}))
+		e := healthyEdge(network, Config{}, "web1")
+		defer closeIdle(e)
+		w := get(e, visit("POST", "/", strings.NewReader("q")))
+		if w.Flushed || w.Header().Get("Content-Length") != "0" || w.Header().Get("Grpc-Status") != "5" {
+			t.Errorf("flushed %v, header %v", w.Flushed, w.Header())
+		}
+	})
+}
+
 func TestTrailers(t *testing.T) {
 	for _, size := range []int{5, 2 * HoldBytes} {
 		network := newNetwork()

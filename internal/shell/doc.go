@@ -3,7 +3,8 @@
 //
 // # Owns
 //
-// Listening sockets, TLS, HTTP/1.1, HTTP/2 and HTTP/3, time-outs against slow clients, draining. The Caddy instance:
+// Listening sockets, who may connect (door.go), which connections are passed on before their TLS begins (pass.go), TLS,
+// HTTP/1.1, HTTP/2 and HTTP/3, time-outs against slow clients, draining. The Caddy instance:
 // its registration, its configuration, its log, and the context in which web loads a site's modules.
 //
 // # Does not own

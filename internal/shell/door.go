@@ -39,7 +39,6 @@ type door struct {
 	relieve func() // closes idle connections
 	relief  time.Time
 	crowded bool // the event was raised
-	turned  atomic.Int64
 }
 
 func newDoor(sink farm.Sink) *door {
@@ -55,11 +54,9 @@ func (d *door) enter(a netip.Addr) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if r.MaxPerAddress > 0 && d.by[a] >= r.MaxPerAddress && !client.Contains(r.Exempt, a) && !client.Contains(r.ProxyFrom, a) {
-		d.turned.Add(1)
 		return false
 	}
 	if r.MaxConnections > 0 && d.all >= r.MaxConnections {
-		d.turned.Add(1)
 		d.makeRoom()
 		return false
 	}
@@ -74,7 +71,7 @@ func (d *door) makeRoom() {
 		d.crowded = true
 		d.sink(farm.Event{
 			ID: farm.EventEdgeCrowded, Severity: farm.Warning, Subject: "connections", Message: "there are as many connections as there may be: idle ones are closed, new ones are turned away",
-			Next: "tandem status shows how many; raise max_connections in [edge] if they are visitors",
+			Next: "raise max_connections in [edge] if they are visitors; lower max_per_address if they are few addresses",
 		})
 	}
 	if now := time.Now(); now.Sub(d.relief) >= reliefTime {
