@@ -32,8 +32,9 @@ defaults tandem
 `
 
 // haproxySafe and haproxyOnce are how a pool treats requests with a safe method, and all others. Those get a connection of
-// their own: when one that was used before breaks, HAProxy closes the visitor's connection without a word and hopes for
-// them to send the request again, which browsers do.
+// their own, so that none meets one that a node has just closed. When a node dies with one of them under way, HAProxy says
+// 502 only if it was the first of its visitor's connection; otherwise it closes that without a word, whatever is set (its
+// abort_keep_alive).
 const (
 	haproxySafe = "    retry-on conn-failure empty-response junk-response response-timeout\n"
 	haproxyOnce = "    option http-server-close\n    retry-on conn-failure\n"

@@ -32,6 +32,7 @@ func TestOtherBalancers(t *testing.T) {
 				return err
 			})
 			c := f.gatherLedger([]string{"web1", "web2"}, 16, *nemesisRate, func(int) []string { return []string{lb} })
+			c.silent = name == "haproxy"
 			f.awaitRequests(c.crowd, *nemesisRate)
 			f.killInTurn(c)
 			f.awaitRequests(c.crowd, *nemesisRate)

@@ -26,10 +26,11 @@ const (
 	ledgerHost    = "ledger.test"
 )
 
-// ledgerSite serves each key twice: by the application, and as a static file.
+// ledgerSite serves each key twice: by the application, and as a static file. Writes of keys with c are confirmed.
 const ledgerSite = `http://ledger.test {
 	root * {folder.www}
 	read_your_writes www
+	confirm /app/c* 1
 	reverse_proxy /app/* ` + ledgerAddress + `
 	file_server
 }
@@ -124,12 +125,13 @@ func ledgerNumber(key, text string) int {
 // ledgerCrowd are visitors who write keys of their own and read everybody's, and note all of it.
 type ledgerCrowd struct {
 	*crowd
-	f     *farmUnderTest
-	nodes []string
-	log   history.Log
-	keys  atomic.Pointer[[]string] // that have been written
-	spans []history.Span
-	told  map[string]bool // faults that were reported
+	f      *farmUnderTest
+	nodes  []string
+	log    history.Log
+	keys   atomic.Pointer[[]string] // that have been written
+	spans  []history.Span
+	told   map[string]bool // faults that were reported
+	silent bool            // see history.Seen
 }
 
 // ledgerVisitor is one of them, with cookies.
@@ -163,7 +165,7 @@ func (f *farmUnderTest) gatherLedger(nodes []string, visitors, rate int, pick fu
 func (v *ledgerVisitor) step() error {
 	switch n := v.random.IntN(10); {
 	case len(v.own) == 0 || n == 0 && len(v.own) < 8:
-		key := fmt.Sprintf("s%d-%d", v.session, len(v.own))
+		key := fmt.Sprintf("%c%d-%d", "sc"[len(v.own)%2], v.session, len(v.own))
 		v.own = append(v.own, key)
 		v.write(key)
 		v.crowd.addKey(key)
@@ -224,6 +226,7 @@ func (v *ledgerVisitor) send(o history.Op, method, path, body string) {
 		o.Status, o.Note = 0, err.Error()
 	} else {
 		o.Node = a.header.Get("Tandem-Node")
+		o.Sure = o.Write && a.header.Get("Tandem-Confirmed") == "1/1"
 		if a.status >= 500 {
 			o.Note = fmt.Sprintf("%.80q", a.body)
 		}
@@ -241,7 +244,7 @@ func (c *ledgerCrowd) outage(from time.Time) {
 
 // seen is what is known now. Executions are read after the operations, so that none is missed.
 func (c *ledgerCrowd) seen() history.Seen {
-	s := history.Seen{Ops: c.log.Ops(), Outages: c.spans}
+	s := history.Seen{Ops: c.log.Ops(), Outages: c.spans, Silent: c.silent}
 	for _, n := range c.nodes {
 		b, err := os.ReadFile(c.f.executedFile(n))
 		if err != nil {

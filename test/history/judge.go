@@ -12,6 +12,7 @@ type Seen struct {
 	Executed []string                  // ids of the writes that applications have begun to carry out, on all nodes
 	Final    map[string]map[string]int // by node and key: the number on its disk after all has healed; Missing if absent
 	Outages  []Span                    // in which requests may be without an answer: an edge died with its connections
+	Silent   bool                      // a balancer before the nodes closes the connection instead of saying that a write failed
 }
 
 // Span is a part of the run.
@@ -23,6 +24,7 @@ func (s Span) touches(o Op) bool { return !o.End.Before(s.From) && !o.Start.Afte
 type Verdict struct {
 	Reads, Writes    int
 	Unknown, Refused int // writes
+	Sure             int // writes that were confirmed
 	Cut              int // requests without an answer in an outage
 	Faults           []string
 	Slowest          time.Duration // of all answers
@@ -30,8 +32,8 @@ type Verdict struct {
 }
 
 func (v Verdict) String() string {
-	return fmt.Sprintf("%d reads, %d writes (%d unknown, %d refused), %d cut in outages; answers p50 %s, p99 %s, max %s; %d faults",
-		v.Reads, v.Writes, v.Unknown, v.Refused, v.Cut, v.P50.Round(time.Microsecond), v.P99.Round(time.Microsecond), v.Slowest.Round(time.Millisecond), len(v.Faults))
+	return fmt.Sprintf("%d reads, %d writes (%d confirmed, %d unknown, %d refused), %d cut in outages; answers p50 %s, p99 %s, max %s; %d faults",
+		v.Reads, v.Writes, v.Sure, v.Unknown, v.Refused, v.Cut, v.P50.Round(time.Microsecond), v.P99.Round(time.Microsecond), v.Slowest.Round(time.Millisecond), len(v.Faults))
 }
 
 func (v *Verdict) fault(format string, args ...any) {
@@ -64,10 +66,13 @@ func (v *Verdict) count(s Seen, ops []Op) {
 			}
 		} else {
 			v.Writes++
+			if o.Sure {
+				v.Sure++
+			}
 			switch o.outcome() {
 			case unknown:
 				v.Unknown++
-				if o.Status == 0 && !cut {
+				if o.Status == 0 && !cut && !s.Silent {
 					v.fault("a write failed without a status: %s", o)
 				}
 			case refused:

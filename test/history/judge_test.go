@@ -47,6 +47,10 @@ func TestJudge(t *testing.T) {
 	outage.Outages = []Span{{time.Unix(999, 0), time.Unix(1002, 0)}}
 	early := story("1 r a 0 0")
 	early.Outages = []Span{{time.Unix(1002, 0), time.Unix(1003, 0)}}
+	silent := story("1 w a 1 0", "1 r a 0 404")
+	silent.Silent = true
+	dumb := story("1 r a 0 0")
+	dumb.Silent = true
 	ahead := story("2 r a 1 200", "1 w a 1 204")
 
 	for name, c := range map[string]struct {
@@ -70,6 +74,8 @@ func TestJudge(t *testing.T) {
 		"an edge dies":                     {outage, ""},
 		"an edge dies later":               {early, "a read failed"},
 		"a write has no answer":            {story("1 w a 1 0"), "a write failed without a status"},
+		"a balancer says nothing":          {silent, ""},
+		"a balancer lets a read fail":      {dumb, "a read failed"},
 		"a write happens twice":            {twice, "a write happened 2 times"},
 		"a write never happens":            {never, "a write was answered and never happened"},
 		"a refused write happens":          {sly, "a write was refused and happened"},
