@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"time"
 
@@ -75,6 +76,9 @@ type Issuer struct {
 
 	up    []farm.MemberID // at the last look
 	since time.Time       // that they are up
+
+	set   Settings  // at the last look
+	reset time.Time // when they were seen to change; what failed before says nothing any more; zero: never
 }
 
 // New returns an Issuer that does nothing but answer challenges yet.
@@ -122,7 +126,7 @@ func (i *Issuer) Run(ctx context.Context) error {
 // look makes the orders that are due and this member's to make, and says when to look again.
 func (i *Issuer) look(ctx context.Context) time.Duration {
 	now := time.Now()
-	set := i.cfg.Farm.Settings()
+	set := i.settings(now)
 	all, up := i.cfg.Farm.Members()
 	if !slices.Equal(up, i.up) {
 		i.up, i.since = up, now
@@ -152,13 +156,26 @@ func (i *Issuer) look(ctx context.Context) time.Duration {
 	return next
 }
 
+// settings are those of now. Whoever has changed them wants to know at once whether that helps: what failed under others is
+// forgotten then, by each member once.
+func (i *Issuer) settings(now time.Time) Settings {
+	set := i.cfg.Farm.Settings()
+	if i.set.Directory != "" && !reflect.DeepEqual(set, i.set) {
+		i.reset = now
+	}
+	i.set = set
+	return set
+}
+
 // known is what the directory says of a host.
 func (i *Issuer) known(host string) known {
 	k := known{host: host}
 	if cert := i.current(host); cert != nil {
 		k.from, k.until = cert.Leaf.NotBefore, cert.Leaf.NotAfter
 	}
-	k.attempt, _ = i.attempt(host)
+	if a, ok := i.attempt(host); ok && (a.Open || !a.Since.Before(i.reset)) {
+		k.attempt = a
+	}
 	return k
 }
 

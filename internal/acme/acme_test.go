@@ -47,12 +47,13 @@ type rig struct {
 	hosts    []string
 	up       []farm.MemberID
 	events   []farm.Event
+	pause    time.Duration // after the first failure
 	stops    map[farm.MemberID]func()
 }
 
 func newRig(t *testing.T, o acmetest.Options) *rig {
 	o.HTTPPort, o.TLSPort = acmetest.Port(t), acmetest.Port(t)
-	r := &rig{t: t, ca: acmetest.Start(t, o), dir: t.TempDir(), http: o.HTTPPort, tls: o.TLSPort, stops: map[farm.MemberID]func(){}}
+	r := &rig{t: t, ca: acmetest.Start(t, o), dir: t.TempDir(), pause: 200 * time.Millisecond, http: o.HTTPPort, tls: o.TLSPort, stops: map[farm.MemberID]func(){}}
 	r.settings = Settings{Agreed: true, Directory: r.ca.Directory, Roots: r.ca.Roots, Email: "a@shop.test", Challenges: []string{"http-01", "tls-alpn-01"}}
 	t.Cleanup(func() {
 		for _, stop := range r.stops {
@@ -77,7 +78,7 @@ func (r *rig) Settle(context.Context) {}
 // member runs an issuer. The one that answers listens where the authority asks.
 func (r *rig) member(name farm.MemberID, answers bool) *Issuer {
 	i := New(Config{Self: name, Dir: r.dir, Stage: filepath.Join(r.dir, ".tandem"), Farm: r, Log: slog.New(slog.DiscardHandler),
-		Times: Times{Look: 20 * time.Millisecond, Calm: 50 * time.Millisecond, Alone: 60 * time.Millisecond, TakeOver: 100 * time.Millisecond, First: 200 * time.Millisecond},
+		Times: Times{Look: 20 * time.Millisecond, Calm: 50 * time.Millisecond, Alone: 60 * time.Millisecond, TakeOver: 100 * time.Millisecond, First: r.pause},
 		Sink: func(e farm.Event) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -146,6 +147,12 @@ func (r *rig) want(hosts ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.hosts = hosts
+}
+
+func (r *rig) change(set func(*Settings)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	set(&r.settings)
 }
 
 // cert waits until the store has a certificate for the host that ok takes.
@@ -422,6 +429,34 @@ func TestAuthorityThatRefuses(t *testing.T) {
 	if len(failed) == 0 || !strings.Contains(failed[0].Message, "policy forbids") && !strings.Contains(failed[0].Message, "blocked") {
 		t.Errorf("told %+v", failed)
 	}
+}
+
+// TestExternalAccount: an authority that wants an account of its own. As soon as somebody has said which, it is asked again,
+// however long the pause would be.
+func TestExternalAccount(t *testing.T) {
+	const key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+	r := newRig(t, acmetest.Options{KeyID: "kid-1", MAC: key})
+	r.pause = time.Hour
+	r.member("web1", true)
+	r.member("web2", false)
+	r.want("shop.test")
+	refused := func(times int, why string) {
+		t.Helper()
+		r.await("it is refused: "+why, func() bool {
+			failed := r.told(farm.EventACMEFailed, farm.Fault)
+			return len(failed) == times && strings.Contains(failed[times-1].Message, why) && strings.Contains(failed[times-1].Next, "mac_key in [acme]")
+		})
+	}
+	refused(1, "'externalAccountBinding'")
+	r.change(func(s *Settings) { s.KeyID = "kid-1" })
+	refused(2, "mac_key in [acme], is not known here")
+	r.change(func(s *Settings) { s.MAC = strings.Repeat("A", len(key)) })
+	refused(3, "external account binding")
+	if healed := r.told(farm.EventACMEFailed, farm.Healed); len(healed) > 0 {
+		t.Errorf("healed too early: %+v", healed)
+	}
+	r.change(func(s *Settings) { s.MAC = key })
+	r.cert("shop.test", nil)
 }
 
 func TestAnswersOnlyWhatIsAsked(t *testing.T) {

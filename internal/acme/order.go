@@ -73,7 +73,7 @@ func (i *Issuer) order(ctx context.Context, set Settings, host string) error {
 	defer cancel()
 	client, account, err := i.account(ctx, set)
 	if err != nil {
-		return err
+		return accountError{err}
 	}
 	client.ChallengeSolvers = i.solvers(set, host)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -170,7 +170,7 @@ const urgent = 7 * 24 * time.Hour
 func (i *Issuer) fail(host string, failures int, wait time.Duration, err error) {
 	e := farm.Event{ID: farm.EventACMEFailed, Severity: farm.Fault, Subject: host, Folder: farm.FolderCerts,
 		Message: "no certificate could be got: " + reason(err),
-		Next:    "it is tried again in " + wait.String() + ", by another member if there is one; port 80 or 443 of this name must lead to the farm",
+		Next:    "it is tried again in " + wait.String() + ", by another member if there is one; " + advice(err),
 		Fields:  map[string]string{"failures": strconv.Itoa(failures), "retry_seconds": strconv.Itoa(int(wait.Seconds()))}}
 	if cert := i.current(host); cert != nil && time.Until(cert.Leaf.NotAfter) > min(urgent, cert.Leaf.NotAfter.Sub(cert.Leaf.NotBefore)/6) {
 		e.Severity = farm.Warning
@@ -178,6 +178,26 @@ func (i *Issuer) fail(host string, failures int, wait time.Duration, err error) 
 		i.failed[host] = true
 	}
 	i.cfg.Sink(e)
+}
+
+// accountError is one that came before the authority was asked for a certificate.
+type accountError struct{ error }
+
+func (e accountError) Unwrap() error { return e.error }
+
+// advice is what may help.
+func advice(err error) string {
+	var p acme.Problem
+	errors.As(err, &p)
+	switch {
+	case p.Type == acme.ProblemTypeExternalAccountRequired:
+		return "set key_id and mac_key in [acme], which the authority gave you; that is tried at once"
+	case errors.As(err, &accountError{}):
+		return "directory, root, email, key_id and mac_key in [acme] must be right, and the authority be reached; a change there is tried at once"
+	case p.Type == acme.ProblemTypeRejectedIdentifier || p.Type == acme.ProblemTypeRateLimited:
+		return "it is the authority that does not want to"
+	}
+	return "port 80 or 443 of this name must lead to the farm"
 }
 
 // reason is the authority's own words where it has some.

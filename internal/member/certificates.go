@@ -29,11 +29,12 @@ type certificates struct {
 	mu  sync.Mutex
 	own map[string]*tls.Certificate
 
-	altered chan struct{} // the store or the sites may have changed; one place
+	altered  chan struct{} // the store or the sites may have changed; one place
+	surveyed chan struct{} // all certificates were looked at; one place
 }
 
 func newCertificates(m *Member) *certificates {
-	c := &certificates{m: m, own: map[string]*tls.Certificate{}, altered: make(chan struct{}, 1)}
+	c := &certificates{m: m, own: map[string]*tls.Certificate{}, altered: make(chan struct{}, 1), surveyed: make(chan struct{}, 1)}
 	var dirs []certs.Dir
 	if m.file.Certs != "" {
 		dirs = append(dirs, certs.Dir{Origin: certs.Local, Path: m.file.Certs})

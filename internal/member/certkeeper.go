@@ -20,19 +20,23 @@ import (
 // Times of the look at all certificates.
 const (
 	surveyTime  = time.Hour
-	stapleSoon  = 10 * time.Second       // after the start
-	stapleEvery = 10 * time.Minute       // a new certificate, or an answer that is half through
+	stapleEvery = 10 * time.Minute       // an answer that is half through, or an authority that was down
 	surveyQuiet = 200 * time.Millisecond // after a change: several files are put together
 )
 
 // changed says that the store or the sites may have changed.
 func (c *certificates) changed() {
 	c.store.Changed()
+	nudge(c.altered)
+	c.m.acme.Changed()
+}
+
+// nudge says to whoever waits, or will, that there is something to look at.
+func nudge(c chan struct{}) {
 	select {
-	case c.altered <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
-	c.m.acme.Changed()
 }
 
 // watch looks at all certificates after each change and every hour, so that what is wrong with one, or that it ends, is
@@ -47,6 +51,7 @@ func (c *certificates) watch(ctx context.Context) error {
 		if err := ends.Check(c.store.InUse(hostsOf(c.m.web.SecureHosts())), c.m.speaks()); err != nil {
 			c.m.log.Warn("that a certificate ends may be told again", "err", err)
 		}
+		nudge(c.surveyed)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -61,21 +66,22 @@ func (c *certificates) watch(ctx context.Context) error {
 	}
 }
 
-// staple has the authorities of the certificates that are served asked whether these are good, where they want that, until
-// ctx ends.
+// staple has the authorities of the certificates that are served asked whether these are good, where they want that, as soon
+// as one is served and then from time to time, until ctx ends.
 func (c *certificates) staple(ctx context.Context) error {
 	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}
-	wait := stapleSoon
+	tick := time.NewTicker(stapleEvery)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(wait):
+		case <-tick.C:
+		case <-c.surveyed:
 		}
 		if err := c.store.Staple(ctx, client, hostsOf(c.m.web.SecureHosts())); err != nil && ctx.Err() == nil {
 			c.m.log.Warn("an authority did not say whether a certificate is good; it is asked again", "err", err)
 		}
-		wait = stapleEvery
 	}
 }
 

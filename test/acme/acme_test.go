@@ -3,6 +3,7 @@
 package acme
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -83,6 +84,37 @@ func TestAnyMemberAnswers(t *testing.T) {
 	}
 	if len(list.Certificates) != 1 || list.Certificates[0].File != "acme/shop.test.pem" || len(list.Certificates[0].Hosts) != 1 || len(list.Bare) != 0 {
 		t.Errorf("the list is %+v", list)
+	}
+}
+
+// TestExternalAccount: the authority wants an external account, nobody has given one, and that is said. As soon as it is in
+// farm.toml, its key as a secret, edge1 orders: it has that key from a node.
+func TestExternalAccount(t *testing.T) {
+	const key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+	r := newRig(t, acmetest.Options{KeyID: "kid-1", MAC: key}, "challenges = \"http-01\"\nmembers = [\"edge1\"]")
+	r.ca.DNS.AddDNSARecord("shop.test.", []string{r.servers["web1"].ip})
+	r.await("edge1 says what is missing", func() bool {
+		for _, e := range r.told("edge1", farm.EventACMEFailed) {
+			if strings.Contains(e.Message, "externalAccountBinding") && strings.Contains(e.Next, "set key_id and mac_key") {
+				return true
+			}
+		}
+		return false
+	})
+	r.typed("web2", key+"\n", "secret", "set", "eab")
+	r.edit("web2", "[acme]", "[acme]\nkey_id = \"kid-1\"\nmac_key = \"{secret.eab}\"")
+	began := time.Now()
+	r.issued(all)
+	t.Logf("issued %s after the account was in farm.toml", time.Since(began).Round(time.Millisecond))
+	if got := r.issuers(all...); len(got) != 1 || got[0] != "edge1" {
+		t.Errorf("issued by %v", got)
+	}
+	for _, m := range all {
+		for _, args := range [][]string{{"config", "show"}, {"events", "--limit", "1000"}, {"status"}} {
+			if bytes.Contains(r.must(m, args...), []byte(key)) {
+				t.Errorf("%s: %v shows the key", m, args)
+			}
+		}
 	}
 }
 

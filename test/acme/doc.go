@@ -1,3 +1,3 @@
-// Package acme tests certificates by ACME with real daemons and a real authority: nodes and an edge as processes on
-// loopback addresses of their own, and Let's Encrypt's Pebble, which asks whichever of them a test wants.
+// Package acme tests certificates with real daemons and authorities: nodes and an edge as processes on loopback addresses
+// of their own, Let's Encrypt's Pebble, which asks whichever of them a test wants, and an OCSP responder.
 package acme

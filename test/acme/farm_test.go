@@ -155,6 +155,31 @@ func (r *rig) try(name string, args ...string) ([]byte, error) {
 	return out, err
 }
 
+// typed runs a command with a text on its standard input.
+func (r *rig) typed(name, text string, args ...string) {
+	r.t.Helper()
+	cmd := exec.Command(program, append(args, r.flags(name)...)...)
+	cmd.Stdin = strings.NewReader(text)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		r.t.Fatalf("%s: %v: %v: %s", name, args, err, out)
+	}
+}
+
+// edit changes farm.toml on a member that runs.
+func (r *rig) edit(name, old, new string) {
+	r.t.Helper()
+	path := filepath.Join(r.servers[name].dir, "config", "farm.toml")
+	src, err := os.ReadFile(path)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	text := strings.Replace(string(src), old, new, 1)
+	if text == string(src) {
+		r.t.Fatalf("%s has no %q", path, old)
+	}
+	r.write(path, text)
+}
+
 func (r *rig) must(name string, args ...string) []byte {
 	r.t.Helper()
 	out, err := r.try(name, args...)

@@ -29,6 +29,7 @@ type Options struct {
 	BadNonces         int           // percent of requests that it refuses at first
 	Patient           bool          // it takes some seconds before it asks
 	Blocked           []string      // domains for which it refuses orders
+	KeyID, MAC        string        // of the external account that it wants; empty: none
 }
 
 // Authority is one that runs until the test ends.
@@ -84,10 +85,15 @@ func Start(t *testing.T, o Options) *Authority {
 			t.Fatal(err)
 		}
 	}
+	if o.KeyID != "" {
+		if err := store.AddExternalAccountKeyByID(o.KeyID, o.MAC); err != nil {
+			t.Fatal(err)
+		}
+	}
 	profiles := map[string]ca.Profile{"default": {ValidityPeriod: uint64(o.Lasts / time.Second)}}
 	signer := ca.New(quiet, store, "", "ecdsa", 0, 1, profiles)
 	validator := va.New(quiet, o.HTTPPort, o.TLSPort, false, resolver, store)
-	front := wfe.New(quiet, store, validator, signer, []string{"pebble.test"}, false, false, 1, 1)
+	front := wfe.New(quiet, store, validator, signer, []string{"pebble.test"}, false, o.KeyID != "", 1, 1)
 	handler := front.Handler()
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if a.Down.Load() {
