@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"sync"
@@ -39,12 +40,24 @@ type door struct {
 	relieve func() // closes idle connections
 	relief  time.Time
 	crowded bool // the event was raised
+
+	lingering sync.WaitGroup
+	life      context.Context // ends when no connection may linger any more
+	end       context.CancelFunc
 }
 
 func newDoor(sink farm.Sink) *door {
 	d := &door{by: map[netip.Addr]int{}, sink: sink, relieve: func() {}}
 	d.rules.Store(&Door{})
+	d.life, d.end = context.WithCancel(context.Background())
 	return d
+}
+
+// close waits for connections that linger, until ctx ends.
+func (d *door) close(ctx context.Context) {
+	defer d.end()
+	defer context.AfterFunc(ctx, d.end)()
+	d.lingering.Wait()
 }
 
 // enter counts a connection in, and tells whether it may stay. The connection that makes it one too many has idle ones
@@ -132,17 +145,27 @@ func addrOf(a net.Addr) netip.Addr {
 // countedConn is counted until it is closed. All else is the TCP connection's, sendfile too.
 type countedConn struct {
 	*net.TCPConn
-	door *door
-	from netip.Addr
-	gone atomic.Bool
+	door    *door
+	from    netip.Addr
+	gone    atomic.Bool
+	lingers atomic.Bool // Close leaves it open for what the visitor still sends
 }
 
 // Close implements net.Conn.
 func (c *countedConn) Close() error {
-	if c.gone.CompareAndSwap(false, true) {
-		c.door.leave(c.from)
+	if !c.gone.CompareAndSwap(false, true) {
+		return net.ErrClosed
 	}
-	return c.TCPConn.Close()
+	if !c.lingers.Load() || c.CloseWrite() != nil {
+		c.door.leave(c.from)
+		return c.TCPConn.Close()
+	}
+	c.door.lingering.Go(func() {
+		defer c.door.leave(c.from)
+		defer c.TCPConn.Close()
+		c.linger(c.door.life)
+	})
+	return nil
 }
 
 // proxiedConn has the addresses that its PROXY header names.

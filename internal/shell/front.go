@@ -82,6 +82,7 @@ func (f *front) serveOn(ln net.Listener, pipeline http.Handler) context.Context 
 	f.server = &http.Server{
 		Handler:           pipeline,
 		BaseContext:       func(net.Listener) context.Context { return base },
+		ConnContext:       withConn,
 		ReadHeaderTimeout: f.limits.HeaderTime,
 		IdleTimeout:       f.limits.IdleTime,
 		MaxHeaderBytes:    f.limits.HeaderBytes,
@@ -103,13 +104,17 @@ func (f *front) serveOn(ln net.Listener, pipeline http.Handler) context.Context 
 func (f *front) serve(w http.ResponseWriter, r *http.Request) {
 	delete(w.Header(), "Server") // Caddy names itself
 	f.advertise(w, r)
+	r, done := watched(r)
 	f.handler.Load().ServeHTTP(w, r)
+	done()
 }
 
 // direct is serve without the pipeline.
 func (f *front) direct(w http.ResponseWriter, r *http.Request) {
 	f.advertise(w, r)
+	r, done := watched(r)
 	guarded(f.handler.Load(), w, r, f.limits)
+	done()
 }
 
 func (f *front) advertise(w http.ResponseWriter, r *http.Request) {

@@ -327,6 +327,7 @@ func (s *Shell) Close(ctx context.Context) error {
 	}
 	wg.Wait()
 	s.drains.Wait()
+	s.door.close(ctx)
 	if in != nil {
 		in.stop()
 	}
