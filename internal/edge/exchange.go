@@ -127,7 +127,7 @@ func (x *exchange) attempt(s *standing) (f fate, stale bool, err error) {
 			x.edge.report(n.id, answered, "it answers")
 		}
 		return f, false, nil
-	case x.r.Context().Err() != nil:
+	case x.r.Context().Err() != nil && !(f == gone && isTimeout(err)): // who is too slow is still there
 		return gone, false, x.r.Context().Err()
 	case f == gone || f == broken:
 		return f, false, err

@@ -128,6 +128,22 @@ func (p *pool) abandon() {
 	}
 }
 
+// working tells whether any connection carries a request.
+func (p *pool) working() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.busy) > 0
+}
+
+// giveUp ends all requests that the node is working on, and tunnels.
+func (p *pool) giveUp() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.busy {
+		c.interrupt()
+	}
+}
+
 // close closes what is idle now, and what is busy when it is given back.
 func (p *pool) close() {
 	p.flush()

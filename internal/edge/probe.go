@@ -25,6 +25,10 @@ const (
 	ProbeInterval = 300 * time.Millisecond
 	ProbeTime     = 300 * time.Millisecond
 	confirmTime   = 10 * time.Millisecond
+
+	// deadTime is how long a node may be lost until what it is working on is given up, unless it answers a probe. A machine that is
+	// gone closes nothing: without this a WebSocket or a download would wait for the system to notice, about half a minute.
+	deadTime = 5 * time.Second
 )
 
 // Run probes the nodes, and the sites on them, until ctx ends; then it closes idle connections and tunnels. It returns nil.
@@ -89,7 +93,7 @@ func (t *tasks[T]) end() {
 	t.all.Wait()
 }
 
-// watch probes one node. Without a session there is nothing to find out: it waits for one.
+// watch probes one node. Without a session it waits for one, and gives up what the node is working on if that is in vain.
 func (e *Edge) watch(ctx context.Context, n *node) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -101,10 +105,11 @@ func (e *Edge) watch(ctx context.Context, n *node) {
 		case <-n.nudge:
 		}
 		e.mu.Lock()
-		session := e.sessions[n.id]
+		session, lost := e.sessions[n.id], n.health.state == Failing && e.cfg.Now().Sub(n.since) >= deadTime
 		e.mu.Unlock()
 		wait := ProbeInterval
-		if session {
+		switch {
+		case session:
 			strain, err := e.probe(ctx, n)
 			if ctx.Err() != nil {
 				return
@@ -115,6 +120,10 @@ func (e *Edge) watch(ctx context.Context, n *node) {
 				wait = confirmTime
 			}
 			e.mu.Unlock()
+		case lost && n.pool.working():
+			if _, err := e.probe(ctx, n); err != nil && ctx.Err() == nil {
+				n.pool.giveUp()
+			}
 		}
 		n.pool.sweep(e.cfg.Now())
 		timer.Reset(wait)

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -104,6 +105,68 @@ type cutShort struct {
 func (w *cutShort) Write(p []byte) (int, error) {
 	if w.left -= len(p); w.left < 0 {
 		panic(http.ErrAbortHandler)
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// A machine that is gone says nothing any more. What it was sending goes on elsewhere, once it is clear that it is not just the session.
+func TestDownloadsGoOnWhenANodeIsSilent(t *testing.T) {
+	content, err := io.ReadAll(pattern(10 * HoldBytes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, alive := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			network := newNetwork()
+			for _, id := range []farm.MemberID{"web1", "web2"} {
+				network.set(id, serving(func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Etag", `"v1"`)
+					if id == "web1" {
+						w = &silentAfter{ResponseWriter: w, left: 3 * HoldBytes, r: r, pause: 20 * time.Second}
+					}
+					http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+				}))
+			}
+			e := healthyEdge(network, Config{}, "web1", "web2")
+			onlyFirst(e, "web1")
+			ctx, stop := context.WithCancel(t.Context())
+			var run sync.WaitGroup
+			run.Go(func() { _ = e.Run(ctx) })
+			defer run.Wait()
+			defer stop()
+			began := time.Now()
+			go func() {
+				<-time.After(time.Second)
+				if !alive {
+					network.set("web1", nil)
+				}
+				e.Link("web1", false)
+				e.Link("web2", true)
+			}()
+			w, aborted := getAborted(e, visit("GET", "/", nil))
+			took := time.Since(began)
+			if aborted || w.body.String() != string(content) || (took > time.Second+deadTime+2*ProbeInterval) != alive {
+				t.Errorf("alive %v: aborted %v with %d of %d bytes after %s", alive, aborted, w.body.Len(), len(content), took)
+			}
+		})
+	}
+}
+
+// silentAfter pauses after some bytes, once.
+type silentAfter struct {
+	http.ResponseWriter
+	left  int
+	r     *http.Request
+	pause time.Duration
+}
+
+func (w *silentAfter) Write(p []byte) (int, error) {
+	if w.left -= len(p); w.left < 0 && w.pause > 0 {
+		select {
+		case <-time.After(w.pause):
+		case <-w.r.Context().Done():
+		}
+		w.pause = 0
 	}
 	return w.ResponseWriter.Write(p)
 }

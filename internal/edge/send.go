@@ -97,8 +97,11 @@ func (t *trip) wanted() bool {
 
 // blame is the fate of a request of which some was handed over and that got no answer.
 func (t *trip) blame(err error) (fate, error) {
-	if t.sender != nil {
-		if failed := t.sender.visitorFailed(); failed != nil {
+	if s := t.sender; s != nil {
+		if t.x.r.Context().Err() != nil { // net/http ends it when it can't read the body; so the sender ends, too
+			<-s.done
+		}
+		if failed := s.visitorFailed(); failed != nil {
 			return gone, failed
 		}
 	}

@@ -104,6 +104,32 @@ func TestAnswerBeforeTheBodyIsRead(t *testing.T) {
 	}
 }
 
+// A visitor whose body comes too slowly is told so: net/http ends the request then, as if the visitor had left.
+func TestBodiesThatComeTooSlowly(t *testing.T) {
+	network := tcpNetwork{"web1": startNode(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}))}
+	e, _ := startEdge(t, network, Config{}, "web1")
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		e.ServeHTTP(w, r)
+	}))
+	defer srv.Close()
+	for _, head := range []string{"Content-Length: 100", "Content-Length: 99999999", "Transfer-Encoding: chunked"} {
+		c, err := net.Dial("tcp", srv.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: shop.test\r\n"+head+"\r\n\r\n5\r\nhello\r\n")
+		w, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || w.StatusCode != http.StatusRequestTimeout {
+			t.Errorf("%s: %v, %v", head, w, err)
+		}
+		_ = c.Close()
+	}
+}
+
 func TestBothDirectionsAtOnce(t *testing.T) {
 	network := tcpNetwork{"web1": startNode(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rc := http.NewResponseController(w)
