@@ -77,7 +77,7 @@ const theirs = `
 	github.com/caddyserver, go.uber.org/zap, github.com/quic-go/quic-go < shell, web;
 	github.com/pires/go-proxyproto < shell;
 
-	github.com/letsencrypt/pebble, github.com/letsencrypt/challtestsrv, go.uber.org/goleak, pgregory.net/rapid, github.com/rogpeppe/go-internal/testscript, github.com/zeebo/blake3, golang.org/x/sys, github.com/pires/go-proxyproto, golang.org/x/crypto/ocsp, google.golang.org/grpc < TESTS;
+	github.com/letsencrypt/pebble, github.com/letsencrypt/challtestsrv, go.uber.org/goleak, pgregory.net/rapid, github.com/rogpeppe/go-internal/testscript, github.com/zeebo/blake3, golang.org/x/sys, github.com/pires/go-proxyproto, golang.org/x/crypto/ocsp, google.golang.org/grpc, github.com/quic-go/quic-go, golang.org/x/net/websocket < TESTS;
 `
 
 const tests = "TESTS"

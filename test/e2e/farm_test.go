@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(ledgerDirEnv); dir != "" {
 		os.Exit(serveLedger(dir))
 	}
+	if node := os.Getenv(speakerEnv); node != "" {
+		os.Exit(serveSpeaker(node))
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "tandem-e2e-")
 		if err != nil {

@@ -80,29 +80,40 @@ func (l *lan) command(host string, args ...string) *exec.Cmd {
 
 // dial opens a connection from inside a host.
 func (l *lan) dial(host string) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		type result struct {
-			conn net.Conn
-			err  error
-		}
-		got := make(chan result, 1)
-		go func() {
-			runtime.LockOSThread() // and never unlocked: the thread is in the other namespace and ends with this goroutine
-			fd, err := unix.Open("/run/netns/"+l.prefix+host, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-			if err == nil {
-				err = unix.Setns(fd, unix.CLONE_NEWNET)
-				_ = unix.Close(fd)
-			}
-			if err != nil {
-				got <- result{nil, err}
-				return
-			}
-			var d net.Dialer
-			// One address family and a literal address: no second goroutine, which would run in our own namespace.
-			conn, err := d.DialContext(ctx, "tcp4", addr)
-			got <- result{conn, err}
-		}()
-		r := <-got
-		return r.conn, r.err
+	return func(ctx context.Context, _, addr string) (net.Conn, error) {
+		var d net.Dialer
+		// One address family and a literal address: no second goroutine, which would run in our own namespace.
+		return inside(l, host, func() (net.Conn, error) { return d.DialContext(ctx, "tcp4", addr) })
 	}
+}
+
+// packets opens a socket for datagrams inside a host.
+func (l *lan) packets(host string) (net.PacketConn, error) {
+	return inside(l, host, func() (net.PacketConn, error) { return net.ListenPacket("udp4", ":0") })
+}
+
+// inside opens a socket in a host's namespace.
+func inside[T any](l *lan, host string, open func() (T, error)) (T, error) {
+	type result struct {
+		socket T
+		err    error
+	}
+	got := make(chan result, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread is in the other namespace and ends with this goroutine
+		fd, err := unix.Open("/run/netns/"+l.prefix+host, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err == nil {
+			err = unix.Setns(fd, unix.CLONE_NEWNET)
+			_ = unix.Close(fd)
+		}
+		if err != nil {
+			var none T
+			got <- result{none, err}
+			return
+		}
+		socket, err := open()
+		got <- result{socket, err}
+	}()
+	r := <-got
+	return r.socket, r.err
 }
