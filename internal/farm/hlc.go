@@ -14,12 +14,15 @@ type HLC uint64
 // Wall is the wall-clock part.
 func (h HLC) Wall() time.Time { return time.UnixMilli(int64(h >> 16)) }
 
+// At is the earliest time whose wall-clock part is t; 0 for what is before 1970.
+func At(t time.Time) HLC { return HLC(uint64(max(t.UnixMilli(), 0)) << 16) }
+
 // Clock gives hybrid logical times. The caller passes the wall clock in, so that a Clock is deterministic.
 type Clock struct{ last HLC }
 
 // Now returns a time later than all that the clock has given or observed.
 func (c *Clock) Now(wall time.Time) HLC {
-	c.last = max(c.last+1, HLC(uint64(wall.UnixMilli())<<16))
+	c.last = max(c.last+1, At(wall))
 	return c.last
 }
 

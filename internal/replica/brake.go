@@ -51,10 +51,15 @@ func (m *Machine) found(in Dirty) {
 		if p.IsRoot() || p.Private() {
 			continue
 		}
-		if w := m.work[p]; w == nil {
-			m.open(p).found = in.Scan
+		w := m.work[p]
+		if w == nil {
+			w = m.open(p)
+			w.found = in.Scan
 		} else if !in.Scan {
 			w.found = false
+		}
+		if in.Along {
+			w.from = along
 		}
 		m.dirty(p)
 	}

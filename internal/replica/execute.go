@@ -126,7 +126,7 @@ func (r *Runner) walk(ctx context.Context, e Walk) {
 	var found []farm.Path
 	flush := func() error {
 		if len(found) > 0 {
-			r.find(ctx, Dirty{found, e.Scan})
+			r.find(ctx, e.Dirty(found))
 			found = nil
 		}
 		return ctx.Err()

@@ -145,7 +145,7 @@ func (m *Machine) lost(w *work, p farm.Path) bool {
 	}
 	r.Intent, w.restored = nil, false
 	r.Disk = farm.Disk{Attr: s.Attr, Content: s.Content, Meta: s.Meta, Context: s.Context, Lost: s.LostDots}
-	m.write(r, farm.Observation{Path: p})
+	m.write(r, farm.Observation{Path: p}, byItself)
 	m.raise(farm.EventFileBlocked, farm.Warning, p, "is gone: it was to be brought back, and no member has its content", "", nil)
 	return true
 }

@@ -39,6 +39,7 @@ type (
 	Dirty struct {
 		Paths []farm.Path
 		Scan  bool // a scan found them, no notification did
+		Along bool // found in a directory that was made or renamed: they may have come along with it
 	}
 
 	// Tree asks to look at a directory and all below it, because what happened there was not told one by one.
@@ -284,6 +285,11 @@ type (
 	// Raise tells people.
 	Raise struct{ Event farm.Event }
 )
+
+// Dirty is the input that tells what the walk has found.
+func (w Walk) Dirty(found []farm.Path) Dirty {
+	return Dirty{Paths: found, Scan: w.Scan, Along: !w.Dir.IsRoot()}
+}
 
 func (Examine) effect()     {}
 func (Walk) effect()        {}

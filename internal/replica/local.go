@@ -152,7 +152,7 @@ func (m *Machine) take(w *work, r farm.Record, seen farm.Observation) bool {
 		m.undo(r, seen)
 	} else {
 		m.adoptParents(r.Path)
-		m.write(r, seen)
+		m.write(r, seen, w.from)
 	}
 	if seen.Attr.Type == farm.Dir && other {
 		m.walkFor(r.Path)
@@ -247,12 +247,9 @@ func (m *Machine) tellParent(p farm.Path, w *work) {
 //
 // Invariant: its vector is the context of what was on disk, so of what the application could see, not of what has been
 // heard of since.
-func (m *Machine) write(r farm.Record, seen farm.Observation) {
+func (m *Machine) write(r farm.Record, seen farm.Observation, from origin) {
 	dot := m.give()
-	when := m.when(seen)
-	if seen.Attr.Type != farm.Absent && m.beforeCut(seen) {
-		when = m.timeOfOld(r)
-	}
+	when := m.when(r, seen, from)
 	own := farm.Stamp{Dot: dot, Time: when}
 	d, a := r.Disk, seen.Attr
 	v := farm.Version{Dot: dot, Vector: d.Context.With(dot), Time: when, Content: own, Meta: own, Lost: d.Lost}

@@ -37,7 +37,6 @@ type Machine struct {
 	began    time.Time
 	extras   farm.Tally         // see seed.go
 	seedLeft map[farm.Path]bool // paths that the scan which ends the seeding has found and that are still to be looked at
-	old      bool               // what is being written is older than all that the farm wrote
 	scanned  bool               // a whole scan has ended since the start or since notifications were lost
 	scanning bool
 	rescan   bool // another scan is due when this one ends

@@ -117,7 +117,8 @@ func (m *Machine) admit(in Input) {
 
 // parted keeps those paths behind that lie in the trees of the move, and returns the others.
 func (m *Machine) parted(in Dirty) Dirty {
-	now, later := Dirty{Scan: in.Scan}, Dirty{Scan: in.Scan}
+	now, later := in, in
+	now.Paths, later.Paths = nil, nil
 	for _, p := range in.Paths {
 		if m.moving.Touches(p) {
 			later.Paths = append(later.Paths, p)

@@ -28,7 +28,7 @@ func (m *Machine) lookAtMoved(v *moving) {
 
 // tryOwn has the disk looked at, if the index leaves open that all of the directory is as it was.
 func (m *Machine) tryOwn(v *moving) {
-	if m.rules.ReadOnly || m.rules.Checked || m.seeding || m.old || m.meta.Seed.Mode != farm.NotSeeding || !m.movable(v) || len(v.was) < m.minMoved {
+	if m.rules.ReadOnly || m.rules.Checked || m.seeding || m.meta.Seed.Mode != farm.NotSeeding || !m.movable(v) || len(v.was) < m.minMoved {
 		m.abandon(v)
 		return
 	}

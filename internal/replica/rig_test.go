@@ -34,6 +34,7 @@ type node struct {
 	rig       *rig
 	id        farm.MemberID
 	machine   *replica.Machine
+	skew      time.Duration // of its clock
 	disk      map[farm.Path]farm.Attr
 	ino       map[farm.Path]uint64
 	ctime     map[farm.Path]int64
@@ -197,8 +198,10 @@ func (n *node) logf(format string, args ...any) {
 	fmt.Fprintf(&n.rig.out, "%s: "+format+"\n", append([]any{n.id}, args...)...)
 }
 
+func (n *node) now() time.Time { return n.rig.now.Add(n.skew) }
+
 func (n *node) step(in replica.Input) {
-	effects := n.machine.Step(n.rig.now, in)
+	effects := n.machine.Step(n.now(), in)
 	n.checkReach()
 	for _, e := range effects {
 		n.execute(e)
@@ -233,7 +236,7 @@ func (n *node) execute(e replica.Effect) {
 		later(func() { n.step(replica.Observed{Path: e.Path, Seen: seen}) })
 	case replica.Walk:
 		later(func() {
-			n.step(replica.Dirty{Paths: n.differ(e.Dir), Scan: e.Scan})
+			n.step(e.Dirty(n.differ(e.Dir)))
 			n.step(replica.Walked{ID: e.ID, Dir: e.Dir})
 		})
 	case replica.Install:
@@ -456,7 +459,7 @@ func (n *node) put(p farm.Path, a farm.Attr) {
 		return
 	}
 	n.lastIno++
-	n.disk[p], n.ino[p], n.ctime[p] = a, n.lastIno, n.rig.now.UnixNano()
+	n.disk[p], n.ino[p], n.ctime[p] = a, n.lastIno, n.now().UnixNano()
 }
 
 // below lists what is on disk below p, children first.

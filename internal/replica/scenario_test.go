@@ -103,6 +103,7 @@ func playFile(t *testing.T, script []byte) []byte {
 //	quiet | loud             what happens is shown no more | again
 //	deliver                  messages arrive and are worked off, no time passes
 //	wait DURATION            time passes, with ticks of 100 ms
+//	clock N DURATION         its clock is set forward, or back
 //	settle                   time passes until all is at rest, for five minutes at most
 //	show [N...] | state      trees | vectors
 //	records                  how many paths each index remembers
@@ -150,6 +151,12 @@ func (g *rig) command(f []string) error {
 			return err
 		}
 		g.pass(d)
+	case "clock":
+		d, err := time.ParseDuration(f[2])
+		if err != nil {
+			return err
+		}
+		g.node(f[1]).skew += d
 	case "settle":
 		g.settle()
 	case "show":

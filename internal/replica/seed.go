@@ -135,24 +135,7 @@ func (m *Machine) pushExtra(r farm.Record) {
 	seen := farm.Observation{Path: r.Path, Attr: r.Disk.Attr, Stat: r.Disk.Stat}
 	m.extras.Remove(r.Disk.Attr)
 	r.Disk = farm.Disk{}
-	m.old = true
-	m.write(r, seen)
-	m.old = false
-}
-
-// when is the time of a version that is being written.
-func (m *Machine) when(seen farm.Observation) farm.HLC {
-	now := m.clock.Now(m.now)
-	switch {
-	case m.old:
-		return farm.HLC(m.meta.Seq) // older than all that the farm wrote: it loses, and is preserved
-	case m.meta.Seed.Mode == farm.SeedFound && seen.Attr.Type != farm.Absent && seen.Stat.CTime < m.meta.Seed.Since:
-		if ms := seen.Attr.MTime / int64(time.Millisecond); ms > 0 {
-			return min(farm.HLC(uint64(ms)<<16), now)
-		}
-		return farm.HLC(m.meta.Seq)
-	}
-	return now
+	m.write(r, seen, leftover)
 }
 
 // settleExtra takes the next step of an extra file: none, or away with it. Below a directory that must go it can't stay.

@@ -69,13 +69,3 @@ func blank(seen farm.Observation) bool {
 	}
 	return true
 }
-
-// timeOfOld is the time of a version of what the power cut left and the index does not know: later than all that it
-// replaces, and earlier than all else.
-func (m *Machine) timeOfOld(r farm.Record) farm.HLC {
-	t := r.Disk.Content.Time
-	for _, e := range r.Known {
-		t = max(t, e.Version.Time)
-	}
-	return max(t+1, farm.HLC(m.meta.Seq))
-}

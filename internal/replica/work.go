@@ -39,6 +39,7 @@ type work struct {
 	why        string     // the last of them
 	ruling     int        // the rules under which it was last seen not to be excluded
 	found      bool       // by a scan
+	from       origin     // of what it is found to be
 	held       bool       // its deletion is or was held by the brake
 	released   bool       // ... and is believed now
 	restored   bool       // it is brought back after it had gone from this disk

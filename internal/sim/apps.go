@@ -319,6 +319,7 @@ func (n *node) rename(from, to farm.Path) {
 	}
 	n.wentAlong(moved, from, to)
 	if err == nil && st.Type == farm.Dir {
+		n.f.oracle.dirs[to] = true
 		n.noticeMove(from, to)
 		return
 	}
@@ -341,6 +342,7 @@ func (n *node) wentAlong(moved map[farm.Path]string, from, to farm.Path) {
 	for q, v := range moved {
 		n.f.oracle.replaced(n, q, v)
 		n.f.oracle.wrote(n, rebase(q, from, to), v)
+		n.f.oracle.along[value{rebase(q, from, to), v}] = !n.up
 	}
 }
 
@@ -351,6 +353,7 @@ func rebase(q, from, to farm.Path) farm.Path {
 func (n *node) mkdir(p farm.Path) {
 	if n.mem.App().Mkdir(p, 0o755) == nil {
 		n.f.logf("%s: mkdir %s", n.id, p)
+		n.f.oracle.dirs[p] = true
 		n.notice(p)
 	}
 }

@@ -150,7 +150,7 @@ func (n *node) walk(e replica.Walk) {
 	}) {
 		return
 	}
-	n.step(replica.Dirty{Paths: found, Scan: e.Scan})
+	n.step(e.Dirty(found))
 	n.step(replica.Walked{ID: e.ID, Dir: e.Dir, Err: err})
 }
 

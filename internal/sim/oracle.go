@@ -49,6 +49,9 @@ type oracle struct {
 	partial map[value]bool // was on disk while its writer had not closed it
 	excused map[value]bool // its writer's power was cut before it was durable, or it came back by rename
 	since   map[farm.MemberID][]act
+	dirs    map[farm.Path]bool          // where applications made a directory
+	along   map[value]bool              // came there with a directory that was renamed while the node was down
+	latest  map[farm.Path][]act         // see latest.go
 	author  map[value]*node             // who wrote it first
 	by      map[value]map[*node]bool    // whose applications wrote or replaced it
 	made    map[farm.Position]farm.Path // where each version was made
@@ -60,12 +63,13 @@ type oracle struct {
 func newOracle(f *sim) *oracle {
 	return &oracle{f: f, closed: map[value]bool{}, over: map[value]bool{}, touched: map[value]bool{},
 		partial: map[value]bool{}, excused: map[value]bool{}, since: map[farm.MemberID][]act{},
-		author: map[value]*node{}, by: map[value]map[*node]bool{}, setBack: map[value]bool{}, returns: map[value]bool{}, made: map[farm.Position]farm.Path{}, forgot: map[farm.Path]farm.Vector{}}
+		dirs: map[farm.Path]bool{}, along: map[value]bool{}, latest: map[farm.Path][]act{}, author: map[value]*node{}, by: map[value]map[*node]bool{}, setBack: map[value]bool{}, returns: map[value]bool{}, made: map[farm.Position]farm.Path{}, forgot: map[farm.Path]farm.Vector{}}
 }
 
 // wrote says that an application on n closed a content.
 func (o *oracle) wrote(n *node, p farm.Path, content string) {
 	v := value{p, content}
+	o.latest[p] = append(o.latest[p], act{v, o.f.now, false})
 	if o.closed[v] || o.over[v] { // it may have been there half-written only
 		o.excused[v] = true // moved there and back: whether anybody saw it leave depends on the moment
 	}
@@ -207,7 +211,7 @@ func (o *oracle) check() error {
 			return fmt.Errorf("I5: %q at %s was overwritten or deleted and is back", content, p)
 		}
 	}
-	return nil
+	return o.inOrder(current)
 }
 
 // preserved counts preserved copies of each value over all nodes. More than one of a value is a violation.

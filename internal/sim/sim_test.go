@@ -249,6 +249,13 @@ func TestOracleSeesFaults(t *testing.T) {
 			}
 			return in
 		}}},
+		{"what is found late counts from then on", "I21", sabotages{input: func(in replica.Input) replica.Input {
+			if o, ok := in.(replica.Observed); ok {
+				o.Seen.Stat.CTime = 0
+				return o
+			}
+			return in
+		}}},
 		{"a file comes before its directory", "I17", install(func(p *farm.Plan) {
 			if p.Want.Type == farm.File {
 				p.Path = farm.MustPath("nowhere/" + p.Path.String())
