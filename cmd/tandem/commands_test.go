@@ -120,7 +120,8 @@ func serveDaemon(t *testing.T, d *daemon) (string, *control.Journal) {
 
 func TestCommandsWithADaemon(t *testing.T) {
 	d := &daemon{status: wellStatus()}
-	d.status.Config.Members = append(d.status.Config.Members, control.ConfigVerdict{Member: "web3", Faults: []string{"port 80 is taken"}})
+	d.status.Config.Members = append(d.status.Config.Members, control.ConfigVerdict{Member: "web3", Faults: []string{"port 80 is taken"}},
+		control.ConfigVerdict{Member: "web4", Away: true, Live: true, Revision: "1a2b3c4d5e6f7890"}, control.ConfigVerdict{Member: "web5", Away: true, Live: true})
 	d.applied = control.ConfigApplied{Check: control.ConfigCheck{OK: true, Revision: "1a2b3c4d5e6f7890"}, Changed: true, Members: wellStatus().Config.Members}
 	socket, j := serveDaemon(t, d)
 	j.Sink(farm.Event{ID: farm.EventFileSent, Severity: farm.Info, Folder: "uploads", Subject: "a/b.jpg", Message: "4.0 KiB"})
@@ -158,6 +159,8 @@ func TestCommandsWithADaemon(t *testing.T) {
 		{"folder seed shop --extra push --yes", 0, "shop: push: 1 path, 5 B\n", ""},
 		{"folder seed shop --extra drop --yes", 2, "", "extra files are handled by quarantine or push"},
 		{"config status", 0, "web3    -             no    -      port 80 is taken", ""},
+		{"config status", 0, "web4    1a2b3c4d5e6f  away  -      not linked; it said this last\n", ""},
+		{"config status", 0, "web5    -             away  -      not linked\n", ""},
 		{"config status --json", 0, `"author": "web2"`, ""},
 		{"config apply -m why", 0, "web2    1a2b3c4d5e6f  yes   -", ""},
 		{"config apply --json", 0, `"changed": true`, ""},

@@ -152,6 +152,10 @@ func (a *app) awaitTrial(ctx context.Context, done control.ConfigApplied) error 
 		rev, err := a.client().ConfigRevision(ctx, t.Revision)
 		if err != nil {
 			a.ui.working("")
+			if farm.KindOf(err) == farm.Unavailable {
+				return &farm.Error{Kind: farm.Unavailable, Next: "see what came of it with, on any member: tandem config status",
+					Err: fmt.Errorf("this member's daemon has gone; revision %s is still tried on %s, and the others decide without it", short(t.Revision), t.Canary)}
+			}
 			return err
 		}
 		if rev.Trial != nil {

@@ -182,6 +182,12 @@ func printVerdicts(u *ui, indent string, members []control.ConfigVerdict, now ti
 			why = append(why, plural(m.Edits, "file", "files")+" edited there and not applied")
 		}
 		switch {
+		case m.Away:
+			away := "not linked"
+			if m.Revision != "" {
+				away += "; it said this last"
+			}
+			live, why = cell{"away", bad}, append([]string{away}, why...)
 		case !m.Live:
 			live = cell{"no", bad}
 		case len(m.Sites) > 0:

@@ -344,7 +344,7 @@ func TestHealthNamesWhatIsWrong(t *testing.T) {
 		Member:   "web1",
 		Faults:   Faults{Open: []OpenFault{{Event: farm.Event{ID: "file.blocked", Subject: "a/b", Message: "no space"}}}, More: 2},
 		Folders:  []Folder{{ID: "a", State: FolderHalted, Reason: "root is gone"}, {ID: "b", State: FolderLive, Reason: "3 paths wait"}, {ID: "c", InSync: true}},
-		Config:   ConfigStatus{Revision: "1", Wanted: "2", Faults: config.Faults{{File: "farm.toml", Line: 1, Message: "bad"}}, Members: []ConfigVerdict{{Member: "web1"}, {Member: "web2"}}},
+		Config:   ConfigStatus{Revision: "1", Wanted: "2", Faults: config.Faults{{File: "farm.toml", Line: 1, Message: "bad"}}, Members: []ConfigVerdict{{Member: "web1"}, {Member: "web2"}, {Member: "web3"}}},
 		Sites:    []Site{{File: "sites/x.caddy", Faults: config.Faults{{File: "sites/x.caddy", Line: 2, Message: "unknown directive"}}}},
 		Bindings: []Binding{{Address: ":80", State: BindingRefused, Reason: "in use"}, {Address: ":81", State: BindingSkipped}},
 		Members:  []Member{{Name: "web1", Link: LinkSelf}, {Name: "web2", Link: LinkDown, Reason: "refused"}},
@@ -359,7 +359,7 @@ farm.toml:1: bad
 site refused: sites/x.caddy:2: unknown directive
 binding :80 is refused: in use
 member web2 is not linked: refused
-the configuration is not live on web2
+the configuration is not live on web3
 node web2 gets no visitors`
 	if h := HealthOf(st); h.OK || strings.Join(h.Reasons, "\n") != want {
 		t.Errorf("health says\n%s\nwant\n%s", strings.Join(h.Reasons, "\n"), want)

@@ -81,13 +81,15 @@ func HealthOf(st Status) Health {
 			say("binding %s is refused: %s", b.Address, b.Reason)
 		}
 	}
+	down := map[farm.MemberID]bool{}
 	for _, m := range st.Members {
 		if m.Link == LinkDown {
+			down[m.Name] = true
 			say("member %s is not linked%s", m.Name, because(m.Reason))
 		}
 	}
 	for _, v := range st.Config.Members {
-		if !v.Live && v.Member != st.Member {
+		if !v.Live && v.Member != st.Member && !down[v.Member] {
 			say("the configuration is not live on %s", v.Member)
 		}
 	}

@@ -24,8 +24,9 @@ type ConfigStatus struct {
 // ConfigVerdict is how one member fares with the configuration.
 type ConfigVerdict struct {
 	Member   farm.MemberID     `json:"member"`
-	Revision string            `json:"revision"` // live there, as last heard
-	Live     bool              `json:"live"`     // it runs what this member wants
+	Revision string            `json:"revision"`       // live there, as last heard
+	Live     bool              `json:"live"`           // it runs what this member wants, as last heard
+	Away     bool              `json:"away,omitempty"` // nobody that this member is linked with hears of it
 	Faults   []string          `json:"faults,omitempty"`
 	Sites    map[string]string `json:"sites,omitempty"` // site file to why it was refused there
 	Since    *time.Time        `json:"since,omitempty"` // when the revision became live there; nil: it does not say

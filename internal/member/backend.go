@@ -92,11 +92,12 @@ func (m *Member) awaitVerdicts(ctx context.Context, rev farm.Digest) {
 func (m *Member) verdicts(wanted farm.Digest) []control.ConfigVerdict {
 	list := []control.ConfigVerdict{}
 	for _, mem := range m.config().Members {
-		v := m.reload.Status()
+		v, away := m.reload.Status(), false
 		if mem.Name != m.self {
 			v = m.links.get(mem.Name).state.Verdict
+			away = !m.links.up(mem.Name) && !m.hears(mem.Name)
 		}
-		cv := control.ConfigVerdict{Member: mem.Name, Live: v.Revision == m.wantedOf(mem.Name, wanted), Faults: v.Faults, Sites: v.Sites}
+		cv := control.ConfigVerdict{Member: mem.Name, Live: v.Revision == m.wantedOf(mem.Name, wanted), Away: away, Faults: v.Faults, Sites: v.Sites}
 		if !v.Revision.IsZero() {
 			cv.Revision = v.Revision.String()
 		}
