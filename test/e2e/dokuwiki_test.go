@@ -135,12 +135,16 @@ group = root
 listen = 127.0.0.1:9000
 pm = static
 pm.max_children = 2
-`, dir))
+php_admin_value[error_log] = %s/php.log
+`, dir, dir))
 	cmd := f.lan.command(n, fpm, "--allow-to-run-as-root", "--fpm-config", conf)
 	if err := cmd.Start(); err != nil {
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(func() {
+		if errors, _ := os.ReadFile(filepath.Join(dir, "php.log")); f.t.Failed() && len(errors) > 0 {
+			f.t.Logf("--- PHP on %s\n%s", n, tail(errors, 40))
+		}
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
