@@ -29,12 +29,12 @@ type chromium struct {
 
 	mu      sync.Mutex
 	last    int
-	replies map[int]chan reply
+	replies map[int]chan devtoolsReply
 	tabs    map[string]*tab // by session
 	gone    chan struct{}   // closed when the browser has
 }
 
-type reply struct {
+type devtoolsReply struct {
 	ID        int             `json:"id"`
 	Result    json.RawMessage `json:"result"`
 	Error     *struct{ Message string }
@@ -59,7 +59,7 @@ func (f *farmUnderTest) chromium(host, address string) *chromium {
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--ignore-certificate-errors",
 		"--user-data-dir="+t.TempDir(), "--host-resolver-rules=MAP "+host+" "+address+", MAP * ~NOTFOUND", "--remote-debugging-pipe", "about:blank")
 	cmd.ExtraFiles = []*os.File{toIt, fromIt} // as 3 and 4
-	b := &chromium{t: t, host: host, in: in, replies: map[int]chan reply{}, tabs: map[string]*tab{}, gone: make(chan struct{})}
+	b := &chromium{t: t, host: host, in: in, replies: map[int]chan devtoolsReply{}, tabs: map[string]*tab{}, gone: make(chan struct{})}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func (b *chromium) read(out *os.File) {
 		if err != nil {
 			return
 		}
-		var m reply
+		var m devtoolsReply
 		if err := json.Unmarshal(bytes.TrimSuffix(msg, []byte{0}), &m); err != nil {
 			b.t.Errorf("the browser says %.200q: %v", msg, err)
 			return
@@ -109,7 +109,7 @@ func (b *chromium) read(out *os.File) {
 
 // call is one call of the protocol; session is empty for the browser itself.
 func (b *chromium) call(session, method string, params any) (json.RawMessage, error) {
-	got := make(chan reply, 1)
+	got := make(chan devtoolsReply, 1)
 	b.mu.Lock()
 	b.last++
 	msg, err := json.Marshal(struct {
@@ -191,7 +191,7 @@ func (t *tab) do(method string, params any) json.RawMessage {
 }
 
 // hear notes what the browser says of its own accord.
-func (t *tab) hear(m reply) {
+func (t *tab) hear(m devtoolsReply) {
 	var p struct {
 		RequestID string
 		Request   struct{ URL, Method string }
