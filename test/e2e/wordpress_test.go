@@ -67,8 +67,8 @@ func TestWordPress(t *testing.T) {
 	for _, n := range []string{"web1", "web2"} {
 		startFPM(f, n, fpm)
 	}
-	f.found("\n"+documented(t, "toml"), map[string]string{
-		"blog.caddy": documented(t, "caddyfile", "blog.example.com", "blog.test", "unix//run/php/php-fpm.sock", "127.0.0.1:9000"),
+	f.found("\n"+documented(t, "toml", "[folder.shop]", "[folder.www]"), map[string]string{
+		"blog.caddy": documented(t, "caddyfile", "shop.example.com", "blog.test", "{folder.shop}", "{folder.www}", "unix//run/php/php-fpm.sock", "127.0.0.1:9000"),
 	})
 	f.edgeReady("edge1", 2)
 	f.inSync("web1", "web2")
