@@ -110,6 +110,11 @@ func ask(c *http.Client, method, url string, body io.Reader, headers ...string) 
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
+	return do(c, r)
+}
+
+// do sends a request and reads the whole answer.
+func do(c *http.Client, r *http.Request) (reply, error) {
 	w, err := c.Do(r)
 	if err != nil {
 		return reply{}, err

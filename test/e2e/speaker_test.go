@@ -39,6 +39,8 @@ type speaker struct {
 	testgrpc.UnimplementedTestServiceServer
 	node, dir string
 	gone      atomic.Int64 // readers of events who left
+	busy      atomic.Int64 // requests for /wait
+	most      atomic.Int64 // of them at once
 }
 
 func serveSpeaker(node string) int {
@@ -56,6 +58,7 @@ func (s *speaker) routes() http.Handler {
 	mux.Handle("/ws", websocket.Server{Handler: s.echo})
 	mux.HandleFunc("GET /events", s.events)
 	mux.HandleFunc("GET /gone", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, s.gone.Load()) })
+	mux.HandleFunc("GET /most", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, s.most.Load()) })
 	mux.HandleFunc("POST /upload", upload)
 	mux.HandleFunc("GET /download", download)
 	mux.HandleFunc("/trailers", func(w http.ResponseWriter, r *http.Request) {
@@ -70,6 +73,12 @@ func (s *speaker) routes() http.Handler {
 	})
 	mux.HandleFunc("/wait/{ms}", func(w http.ResponseWriter, r *http.Request) {
 		ms, _ := strconv.Atoi(r.PathValue("ms"))
+		defer s.busy.Add(-1)
+		for n := s.busy.Add(1); ; {
+			if most := s.most.Load(); n <= most || s.most.CompareAndSwap(most, n) {
+				break
+			}
+		}
 		select {
 		case <-time.After(time.Duration(ms) * time.Millisecond):
 		case <-r.Context().Done():
@@ -227,4 +236,10 @@ func (f *farmUnderTest) startSpeaker(n string) {
 			return err
 		})
 	}
+}
+
+// says makes the application on a node answer so for a host.
+func (f *farmUnderTest) says(n, host, what string) {
+	f.t.Helper()
+	f.write(filepath.Join(f.members[n].dir, host), what)
 }
