@@ -128,6 +128,9 @@ func drainLeft(d control.Drain) string {
 			left = append(left, "the edges are told")
 		}
 	}
+	if len(d.Virtual) > 0 {
+		left = append(left, "it has "+strings.Join(d.Virtual, " and ")+", until keepalived moves that to another edge")
+	}
 	if d.Active > 0 {
 		left = append(left, plural(int(d.Active), "request is", "requests are")+" under way")
 	}

@@ -63,8 +63,9 @@ func TestDrainCommands(t *testing.T) {
 func TestDrainLeft(t *testing.T) {
 	bound := time.Unix(1_800_000_000, 0)
 	for want, d := range map[string]control.Drain{
-		"visitors that are bound to it may come until 08:00:00 UTC": {BoundUntil: &bound},
-		"nothing is left to wait for":                               {Settled: true},
+		"visitors that are bound to it may come until 08:00:00 UTC":      {BoundUntil: &bound},
+		"it has 192.0.2.10, until keepalived moves that to another edge": {Settled: true, Virtual: []string{"192.0.2.10"}},
+		"nothing is left to wait for":                                    {Settled: true},
 	} {
 		if got := drainLeft(d); got != want {
 			t.Errorf("%+v: %q, want %q", d, got, want)

@@ -30,6 +30,7 @@ type Drain struct {
 	Settled    bool            `json:"settled"`               // no edge sends visitors any more, unless no other node can have them
 	Active     int64           `json:"active"`                // requests under way
 	Behind     []DrainPeer     `json:"behind,omitempty"`      // who lacks what was written here; known when no request is under way
+	Virtual    []string        `json:"virtual,omitempty"`     // virtual addresses that it has and another edge could take
 	Apart      []farm.MemberID `json:"apart,omitempty"`       // members that are not linked, which can't be waited for
 	Safe       bool            `json:"safe"`                  // the member can be stopped: nobody notices
 }

@@ -68,6 +68,7 @@ type Edge struct {
 	passes  atomic.Bool  // TLS of a site passes through
 	waiting atomic.Int64 // requests that wait for another view
 	drains  atomic.Bool  // other edges should have the visitors
+	leaving atomic.Bool  // other edges are about to have them
 	sites   sites
 	guard   atomic.Pointer[Guard]
 	crowds  crowds

@@ -8,7 +8,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // Visitors may speak HTTP/2; nodes never need to.
@@ -63,6 +65,57 @@ func TestHTTP2InFront(t *testing.T) {
 				t.Errorf("%s: %d bytes %.100q, %v", w.Proto, len(body), body, err)
 			}
 		})
+	}
+}
+
+// An edge that gives its visitors away lets their connections end with an answer, by HTTP/1.1 and 2.
+func TestConnectionsEndBeforeVisitorsLeave(t *testing.T) {
+	network := newNetwork()
+	network.set("web1", named("web1"))
+	e := healthyEdge(network, Config{}, "web1")
+	defer closeIdle(e)
+	for _, http2 := range []bool{false, true} {
+		srv := httptest.NewUnstartedServer(e)
+		srv.EnableHTTP2 = http2
+		var opened, closed atomic.Int32
+		srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+			switch s {
+			case http.StateNew:
+				opened.Add(1)
+			case http.StateClosed:
+				closed.Add(1)
+			}
+		}
+		srv.StartTLS()
+		defer srv.Close()
+		for i, c := range []struct {
+			set    func(bool)
+			on     bool
+			opened int32 // connections after two requests
+		}{{e.SetDraining, false, 1}, {e.SetDraining, true, 2}, {e.SetLeaving, true, 4}} {
+			e.SetDraining(false)
+			c.set(c.on)
+			for range 2 {
+				w, err := srv.Client().Get(srv.URL)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if b, err := io.ReadAll(w.Body); string(b) != "web1" || err != nil {
+					t.Errorf("%q, %v", b, err)
+				}
+				_ = w.Body.Close()
+				for range 1000 {
+					if !c.on || closed.Load() == opened.Load() {
+						break
+					}
+					<-time.After(5 * time.Millisecond)
+				}
+			}
+			if opened.Load() != c.opened {
+				t.Errorf("HTTP/2 %v, step %d: %d connections, want %d", http2, i, opened.Load(), c.opened)
+			}
+		}
+		e.SetLeaving(false)
 	}
 }
 

@@ -34,9 +34,13 @@ func (l Limits) orDefault() Limits {
 	return l
 }
 
-// SetDraining says whether visitors should come to other edges: then the edge calls itself unfit to a balancer before it.
-// Who comes nevertheless is served.
+// SetDraining says whether visitors should come to other edges: then the edge calls itself unfit to a balancer before it,
+// and no connection carries another request. Who comes nevertheless is served.
 func (e *Edge) SetDraining(on bool) { e.drains.Store(on) }
+
+// SetLeaving says whether visitors are about to meet another edge at their address: no connection carries another request then,
+// since it would break.
+func (e *Edge) SetLeaving(on bool) { e.leaving.Store(on) }
 
 // SetLimits changes the limits, as they are given: a MaxQueue of 0 lets no request wait. Requests that a node works on go
 // on, and those that wait keep their place; a time that runs already is not changed.

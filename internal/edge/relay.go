@@ -141,7 +141,8 @@ func (x *exchange) trail(b *body) {
 // mark says who answered.
 func (x *exchange) mark(h http.Header) {
 	h["X-Request-Id"] = []string{x.id}
-	if x.endsConnection() {
+	leave := x.edge.drains.Load() || x.edge.leaving.Load()
+	if x.endsConnection() || leave && x.r.ProtoMajor < 3 { // with HTTP/2 it makes net/http say GOAWAY
 		h["Connection"] = []string{"close"}
 	}
 	if !x.edge.limits.Load().HideNode && x.node != "" {

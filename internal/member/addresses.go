@@ -17,12 +17,14 @@ func (m *Member) watchAddresses(ctx context.Context) error {
 	t := time.NewTicker(addressLook)
 	defer t.Stop()
 	was := slices.Sorted(slices.Values(m.ownAddresses()))
+	var since time.Time // that a virtual address is about to move back
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
 		}
+		since = m.letGo(since)
 		if is := slices.Sorted(slices.Values(m.ownAddresses())); !slices.Equal(is, was) {
 			m.log.Info("the addresses of this member have changed", "were", was, "are", is)
 			was = is

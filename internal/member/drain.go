@@ -142,7 +142,7 @@ func (m *Member) drainState(ctx context.Context) control.Drain {
 	}
 	d.Draining, d.Since, d.By = true, &n.Since, n.By
 	settled := n.Since.Add(drainNotice)
-	if keep := m.affinityTime(); keep > 0 {
+	if keep := m.affinityTime(); keep > 0 && slices.Contains(m.own.get().Roles, farm.RoleNode) {
 		until := n.Since.Add(keep)
 		d.BoundUntil, settled = &until, until
 	}
@@ -150,7 +150,8 @@ func (m *Member) drainState(ctx context.Context) control.Drain {
 	if d.Active == 0 {
 		d.Behind, d.Apart = m.lacking(m.written(ctx, c))
 	}
-	d.Safe = d.Settled && d.Active == 0 && len(d.Behind) == 0
+	d.Virtual = m.virtual()
+	d.Safe = d.Settled && d.Active == 0 && len(d.Behind) == 0 && len(d.Virtual) == 0
 	return d
 }
 

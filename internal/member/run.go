@@ -80,6 +80,7 @@ func (m *Member) drain(visitors *http.Server) {
 	m.own.change(func(s *farm.MemberState) { s.Draining = true })
 	if m.links.any() {
 		time.Sleep(drainNotice)
+		m.awaitMoved(context.WithoutCancel(m.ctx))
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), stopTime)
 	defer cancel()

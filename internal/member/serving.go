@@ -106,7 +106,7 @@ func (m *Member) applyFronts(c *config.Config, me config.Member) {
 	if me.Has(farm.RoleEdge) {
 		for _, at := range m.edgeBindings(c) {
 			if !at.skipped {
-				fronts = append(fronts, shell.Front{Name: "edge", Address: at.address, TLS: at.tls, Pass: passing{m.edge}, Direct: true, Limits: limits, Handler: m.edge})
+				fronts = append(fronts, shell.Front{Name: "edge", Address: at.address, TLS: at.tls, Pass: passing{m.edge}, Direct: true, Limits: limits, Moves: len(c.Edge.VirtualAddress) > 0, Handler: m.edge})
 			}
 		}
 	}

@@ -44,6 +44,7 @@ type Front struct {
 	Limits  Limits
 	Pass    Switch // of TLS: which connections are passed on before it ends; nil: none. That of the first front at an address stays
 	Direct  bool   // the handler gets requests as net/http has them, not by Caddy's pipeline: it must do without what that does
+	Moves   bool   // its addresses may move to another machine while requests are under way
 	Handler http.Handler
 }
 
@@ -196,7 +197,7 @@ func (s *Shell) closeIdle() {
 // take returns the slot that already serves f, with the handler swapped, or else a new one.
 func (s *Shell) take(f Front) *slot {
 	for i, old := range s.fronts {
-		if old.want.Network == f.Network && old.want.Address == f.Address && old.want.TLS == f.TLS && (old.want.Pass == nil) == (f.Pass == nil) && old.want.Direct == f.Direct && old.want.Limits == f.Limits {
+		if old.want.Network == f.Network && old.want.Address == f.Address && old.want.TLS == f.TLS && (old.want.Pass == nil) == (f.Pass == nil) && old.want.Direct == f.Direct && old.want.Moves == f.Moves && old.want.Limits == f.Limits {
 			s.fronts = slices.Delete(s.fronts, i, i+1)
 			old.want = f
 			if old.bound != nil {
@@ -249,6 +250,7 @@ func (s *Shell) bindOne(ctx context.Context, sl *slot) {
 	before := sl.err
 	if sl.err = f.listen(ctx, pipeline, s.cfg.HTTP3); sl.err == nil {
 		sl.bound = f
+		s.prepareMove(sl)
 	}
 	switch {
 	case sl.err != nil && before == nil:
@@ -256,6 +258,16 @@ func (s *Shell) bindOne(ctx context.Context, sl *slot) {
 			"free the address, or take it out of the configuration; it is tried again every few seconds")
 	case sl.err == nil && before != nil:
 		s.event(farm.Healed, sl.want.Address, "listening", "")
+	}
+}
+
+// prepareMove does what can be done for answers under way when the front's address moves. Without it the front serves as well.
+func (s *Shell) prepareMove(sl *slot) {
+	if !sl.want.Moves {
+		return
+	}
+	if err := mayMove(sl.bound.listener); err != nil {
+		s.cfg.Log.Warn("answers under way will be lost when this address moves", "front", sl.want.Address, "error", err)
 	}
 }
 
