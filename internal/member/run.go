@@ -90,7 +90,7 @@ func (m *Member) drain(visitors *http.Server) {
 	if err := visitors.Shutdown(ctx); err != nil {
 		m.log.Warn("some visitors from edges were cut off", "err", err)
 	}
-	m.flush(ctx)
+	m.flush(context.WithoutCancel(m.ctx)) // however long visitors took
 	m.web.Close()
 }
 

@@ -31,6 +31,7 @@ type front struct {
 	handler          atomic.Pointer[handler]
 
 	server   *http.Server
+	fresh    fresh
 	listener net.Listener
 	split    *split     // nil: no connection is passed on
 	quic     *quicFront // nil: no HTTP/3
@@ -83,6 +84,7 @@ func (f *front) serveOn(ln net.Listener, pipeline http.Handler) context.Context 
 		Handler:           pipeline,
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ConnContext:       withConn,
+		ConnState:         f.fresh.note,
 		ReadHeaderTimeout: f.limits.HeaderTime,
 		IdleTimeout:       f.limits.IdleTime,
 		MaxHeaderBytes:    f.limits.HeaderBytes,
@@ -138,7 +140,10 @@ func (f *front) drain(ctx context.Context) error {
 		_ = f.split.Close() // net/http does so too, in its own time
 		f.done.Go(func() { f.split.drain(ctx) })
 	}
+	over := make(chan struct{})
+	f.done.Go(func() { settle(over, f.fresh.close) })
 	err := f.server.Shutdown(ctx)
+	close(over)
 	if err != nil {
 		_ = f.server.Close() // the connections are lost either way
 	}

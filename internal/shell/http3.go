@@ -15,6 +15,7 @@ import (
 type quicFront struct {
 	server *http3.Server
 	conn   net.PacketConn
+	visits visits
 	done   chan struct{}
 }
 
@@ -29,14 +30,14 @@ func listenQUIC(base context.Context, f *front, pipeline http.Handler) *quicFron
 	}
 	q := &quicFront{conn: conn, done: make(chan struct{})}
 	q.server = &http3.Server{
-		Handler:        pipeline,
+		Handler:        q.visits.counted(pipeline),
 		TLSConfig:      http3.ConfigureTLSConfig(f.refusing()),
 		IdleTimeout:    f.limits.IdleTime,
 		MaxHeaderBytes: f.limits.HeaderBytes,
 		Logger:         slog.New(slog.DiscardHandler),
 		ConnContext: func(ctx context.Context, c *quic.Conn) context.Context {
 			f.door.enterQUIC(c)
-			return context.WithValue(ctx, frontKey{}, base.Value(frontKey{}))
+			return q.visits.begin(context.WithValue(ctx, frontKey{}, base.Value(frontKey{})), c)
 		},
 	}
 	go func() {
@@ -61,10 +62,16 @@ func (d *door) enterQUIC(c *quic.Conn) {
 // advertise adds Alt-Svc. It does nothing while the server is not ready yet.
 func (q *quicFront) advertise(h http.Header) { _ = q.server.SetQUICHeaders(h) }
 
+// drain tells visitors to begin no more requests, waits for those in flight until ctx ends, and closes what is left.
 func (q *quicFront) drain(ctx context.Context) {
-	if err := q.server.Shutdown(ctx); err != nil {
-		_ = q.server.Close()
-	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		if err := q.server.Shutdown(ctx); err != nil {
+			_ = q.server.Close()
+		}
+	}()
+	settle(over, q.visits.close)
 	<-q.done
 	_ = q.conn.Close() // nobody writes to it any more
 }

@@ -55,7 +55,7 @@ func watched(r *http.Request) (*http.Request, func()) {
 		return r, func() {}
 	}
 	c.lingers.Store(false)
-	if r.Body == nil || r.Body == http.NoBody {
+	if r.Body == nil || r.ContentLength == 0 { // Caddy wraps what is no body, too
 		return r, func() {}
 	}
 	own := *r // net/http must find its own body in the request that is its own
