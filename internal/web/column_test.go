@@ -19,3 +19,13 @@ func TestFaultsHaveColumns(t *testing.T) {
 		})
 	}
 }
+
+// TestFileWithoutASite: what an editor leaves behind that empties a file and then has no room for the new text.
+func TestFileWithoutASite(t *testing.T) {
+	for _, source := range []string{"", "\n\n", "# nothing\n", "(snippet) {\n\trespond hi\n}\n"} {
+		_, faults := compile("sites/a.caddy", source, nil)
+		if len(faults) != 1 || faults[0].Line != 1 || faults[0].Message != "there is no site in this file" {
+			t.Errorf("%q: %v", source, faults)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/netip"
@@ -114,7 +115,7 @@ func compileLines(file, source string, fill func([]byte) []byte) (*program, conf
 		return nil, config.Faults{*f}
 	}
 	parsed, err := caddyfile.Parse(file, []byte(source))
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, config.Faults{faultOf(file, 0, err)}
 	}
 	var named, sites []caddyfile.ServerBlock
@@ -129,7 +130,7 @@ func compileLines(file, source string, fill func([]byte) []byte) (*program, conf
 		}
 	}
 	if len(sites) == 0 {
-		return nil, config.Faults{{File: file, Message: "there is no site in this file", Hint: "write: example.com { ... }"}}
+		return nil, config.Faults{{File: file, Line: 1, Message: "there is no site in this file", Hint: "write: example.com { ... }; to take the site away, remove the file"}}
 	}
 	p, faults := &program{}, config.Faults(nil)
 	for _, b := range sites {
@@ -146,7 +147,7 @@ func compileLines(file, source string, fill func([]byte) []byte) (*program, conf
 // checkImports refuses the import of files: they would not travel with the configuration. Snippets are fine.
 func checkImports(file, source string) *config.Fault {
 	tokens, err := caddyfile.Tokenize([]byte(source), file)
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) { // of a file with nothing in it
 		f := faultOf(file, 0, err)
 		return &f
 	}
