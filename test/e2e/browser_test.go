@@ -65,6 +65,16 @@ func (b browser) dial(ctx context.Context) (net.Conn, error) {
 	return b.f.lan.dial(b.from)(ctx, "tcp", b.address)
 }
 
+// tls is a connection for HTTP/1.1.
+func (b browser) tls(t *testing.T, host string) *tls.Conn {
+	t.Helper()
+	raw, err := b.dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Client(raw, &tls.Config{RootCAs: b.roots, ServerName: host, NextProtos: []string{"http/1.1"}})
+}
+
 // speaking is a client for one version of HTTP: "1", "2" or "3".
 func (b browser) speaking(t *testing.T, version string) *http.Client {
 	t.Helper()

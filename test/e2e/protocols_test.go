@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"bufio"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -152,16 +151,6 @@ func TestProtocols(t *testing.T) {
 
 func (f *protocols) visit(from string) browser {
 	return browser{f.farmUnderTest, from, f.members["edge1"].addr + ":443", f.roots}
-}
-
-// tls is a connection to the edge for HTTP/1.1.
-func (f *protocols) tls(t *testing.T, host string) *tls.Conn {
-	t.Helper()
-	raw, err := f.visit("visitor").dial(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Client(raw, &tls.Config{RootCAs: f.roots, ServerName: host, NextProtos: []string{"http/1.1"}})
 }
 
 // whoTheVisitorIs: the node, its log and the application know a visitor's address, however it came.

@@ -50,7 +50,7 @@ func (a reply) said() string {
 
 // slowByHand is slowUploads for HTTP/1.1 by somebody who listens while he sends: Go's client drops an answer that comes meanwhile.
 func (f *protocols) slowByHand(t *testing.T) {
-	c := f.tls(t, "app.test")
+	c := f.visit("visitor").tls(t, "app.test")
 	defer c.Close()
 	began := time.Now()
 	go func() {
@@ -121,7 +121,7 @@ func (f *protocols) refused(t *testing.T, url string, status int, version string
 // refusedWhileDeaf sends a whole body before it listens, as simple clients do.
 func (f *protocols) refusedWhileDeaf(t *testing.T, url string, status int, size int64) {
 	host, path, _ := strings.Cut(strings.TrimPrefix(url, "https://"), "/")
-	c := f.tls(t, host)
+	c := f.visit("visitor").tls(t, host)
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
 	began := time.Now()

@@ -45,24 +45,31 @@ type socket struct {
 func (f *protocols) open(t *testing.T, node string) socket {
 	t.Helper()
 	for range 20 {
-		cfg, err := websocket.NewConfig("wss://app.test/ws", "https://app.test")
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := websocket.NewClient(cfg, f.tls(t, "app.test"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := socket{Conn: c}
-		s.node = s.hear(t)
+		s := f.visit("visitor").socket(t)
 		if s.node == node {
-			f.whole.Cleanup(func() { _ = c.Close() })
+			f.whole.Cleanup(func() { _ = s.Close() })
 			return s
 		}
-		_ = c.Close()
+		_ = s.Close()
 	}
 	t.Fatalf("no WebSocket is at %s", node)
 	return socket{}
+}
+
+// socket opens a WebSocket.
+func (b browser) socket(t *testing.T) socket {
+	t.Helper()
+	cfg, err := websocket.NewConfig("wss://app.test/ws", "https://app.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := websocket.NewClient(cfg, b.tls(t, "app.test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := socket{Conn: c}
+	s.node = s.hear(t)
+	return s
 }
 
 func (s socket) hear(t *testing.T) (text string) {
