@@ -80,7 +80,7 @@ func printMaintenance(u *ui, list []control.Maintenance) {
 	for _, m := range list {
 		line := "  " + sitePhrase(m.Site, "is", "are") + " in maintenance"
 		if len(m.Allow) > 0 {
-			line += "; " + strings.Join(m.Allow, ", ") + " get through"
+			line += " for all but " + strings.Join(m.Allow, ", ")
 		}
 		u.line("%s", u.paint(warn, line))
 	}

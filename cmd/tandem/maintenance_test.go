@@ -35,7 +35,7 @@ func TestMaintenanceCommands(t *testing.T) {
 		{"maintenance off shop", 0, "", "tandem: shop is in service\n", "shop"},
 		{"maintenance off wiki", 3, "", "there is no site of that name", "wiki"},
 		{"maintenance on a b", 2, "", "2 arguments were given", ""},
-		{"status", 0, "  shop is in maintenance; 192.0.2.7, 192.0.2.8 get through\n  all sites are in maintenance\n", "", ""},
+		{"status", 0, "  shop is in maintenance for all but 192.0.2.7, 192.0.2.8\n  all sites are in maintenance\n", "", ""},
 	} {
 		d.maintained = control.Maintenance{}
 		a, out, errOut := quietApp()

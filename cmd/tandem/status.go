@@ -37,7 +37,7 @@ func printStatus(u *ui, st control.Status) {
 	u.line("  tandem %s, up %s, reached at %s", st.Version, span(st.Time.Sub(st.Since)), strings.Join(st.Addresses, ", "))
 	switch {
 	case st.Drained != nil:
-		u.line("%s", u.paint(warn, fmt.Sprintf("  drained for %s, as was said on %s: no new visitors until tandem undrain", span(st.Time.Sub(st.Drained.Since)), st.Drained.By)))
+		u.line("%s", u.paint(warn, fmt.Sprintf("  draining for %s, by tandem drain on %s: no new visitors until tandem undrain %s", span(st.Time.Sub(st.Drained.Since)), st.Drained.By, st.Member)))
 	case st.Draining:
 		u.line("%s", u.paint(warn, "  draining: no new visitors"))
 	}
@@ -201,7 +201,11 @@ func printNodes(u *ui, nodes []control.Node) {
 		if state == plain {
 			state = warn
 		}
-		t.add(text(n.Member), cell{string(n.State), state}, text(n.Active), text(grouped(int64(n.Requests))), text(grouped(int64(n.Failures))), text(n.Reason))
+		why := n.Reason
+		if n.State == control.HealthHealthy {
+			why = "" // how it is known that nothing is amiss helps nobody
+		}
+		t.add(text(n.Member), cell{string(n.State), state}, text(n.Active), text(grouped(int64(n.Requests))), text(grouped(int64(n.Failures))), text(why))
 	}
 	t.print(u, "  ")
 	for _, n := range nodes {

@@ -366,6 +366,37 @@ node web2 gets no visitors`
 	}
 }
 
+// What a fault says, with the time since when, is not said again, and folders that wait for the same stand together.
+func TestHealthSaysNothingTwice(t *testing.T) {
+	open := func(id farm.EventID, subject, message string) OpenFault {
+		return OpenFault{Event: farm.Event{ID: id, Subject: subject, Message: message}}
+	}
+	st := Status{
+		Member: "edge1",
+		Faults: Faults{Open: []OpenFault{
+			open(farm.EventMemberDown, "web2", "lost"), open(farm.EventNodeDown, "web2", "no visitors"), open(farm.EventFolderHalted, "a", "root is gone"),
+			open(farm.EventConfigRefused, "/etc/tandem", "the edit was refused: farm.toml:1: bad"),
+		}},
+		Folders: []Folder{{ID: "a", State: FolderHalted}, {ID: "b", Reason: "web2 is not linked"}, {ID: "c", Reason: "3 paths wait"},
+			{ID: "d", Reason: "web2 is not linked"}, {ID: "e", Reason: "web2 is not linked"}},
+		Config:  ConfigStatus{Faults: config.Faults{{File: "farm.toml", Line: 1, Message: "bad"}, {File: "farm.toml", Line: 2, Message: "worse"}}},
+		Members: []Member{{Name: "web2", Link: LinkDown}, {Name: "web3", Link: LinkDown, Reason: "refused"}},
+		Nodes:   []Node{{Member: "web2", State: HealthFailing}, {Member: "web3", State: HealthFailing}},
+	}
+	want := `member.down web2: lost
+node.down web2: no visitors
+folder.halted a: root is gone
+config.refused /etc/tandem: the edit was refused: farm.toml:1: bad
+folders b, d and e are not in sync: web2 is not linked
+folder c is not in sync: 3 paths wait
+farm.toml:2: worse
+member web3 is not linked: refused
+node web3 gets no visitors`
+	if got := strings.Join(HealthOf(st).Reasons, "\n"); got != want {
+		t.Errorf("health says\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	b := &fakeBackend{status: Status{
 		Members: []Member{{Name: "web1", Link: LinkSelf}, {Name: "web2", Link: LinkUp, RTTMS: 2}},

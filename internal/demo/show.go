@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"sync"
 	"time"
 
@@ -157,9 +158,17 @@ func (p *printer) ready(d *demo) {
 		}
 		r.Members = append(r.Members, m)
 	}
-	text += fmt.Sprintf("\nThe configuration, on any member: %s\nTry: touch %s/hello.txt; tandem status --socket %s\nCtrl-C ends it.\n",
-		d.all[0].configDir(), d.all[0].folder(), d.all[0].socket())
+	text += fmt.Sprintf("\nThe configuration, on any member: %s\nTry: touch %s/hello.txt; %s status --socket %s\nCtrl-C ends it.\n",
+		d.all[0].configDir(), d.all[0].folder(), d.command(), d.all[0].socket())
 	p.write(r, "%s", text)
+}
+
+// command is how a shell calls this program: go run leaves it where no path leads.
+func (d *demo) command() string {
+	if found, err := exec.LookPath("tandem"); err == nil && found == d.Executable {
+		return "tandem"
+	}
+	return d.Executable
 }
 
 // event prints what a newcomer wants to see of a farm's events.

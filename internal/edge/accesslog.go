@@ -152,7 +152,30 @@ func (l *AccessLog) begin(f LogFile) error {
 		t.RotationInterval = 0
 		l.out = &headed{Logger: t, file: f, begun: time.Now()}
 	}
-	return nil
+	if was := formatOf(f.Path); was == "" || was == f.Format {
+		return nil
+	}
+	return t.Rotate() // no file has lines of two formats
+}
+
+// formatOf tells in which format a file has begun; empty if there is nothing in it.
+func formatOf(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	var first [1]byte
+	if _, err := f.Read(first[:]); err != nil {
+		return ""
+	}
+	switch first[0] {
+	case '{':
+		return "json"
+	case '#':
+		return "w3c"
+	}
+	return "combined"
 }
 
 func (l *AccessLog) close() {

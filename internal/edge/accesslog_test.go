@@ -146,6 +146,25 @@ func TestAccessLogRotates(t *testing.T) {
 }
 
 // A disk that can't be written to costs lines and an event, and no visitor anything.
+// A file has lines of one format: when that changes, a new one is begun; when the edge starts again, it goes on.
+func TestAccessLogChangesFormat(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "access.log")
+	for _, c := range []struct {
+		format, begins string
+		files          int
+	}{{"combined", "192.0.2.1 - ", 1}, {"json", "{", 2}, {"json", "{", 2}, {"w3c", "#Software", 3}, {"w3c", "#Software", 3}, {"combined", "192.0.2.1 - ", 4}} {
+		l, end := logging(t, LogFile{Path: file, Format: c.format, Size: 1 << 20, Age: time.Hour, Keep: 9}, ignore)
+		l.Write(Access{Client: "192.0.2.1", Method: "GET", URI: "/"})
+		end()
+		now, err := os.ReadFile(file)
+		files, _ := filepath.Glob(filepath.Join(dir, "access*.log*"))
+		if err != nil || !strings.HasPrefix(string(now), c.begins) || len(files) < c.files {
+			t.Errorf("in %s it begins with %.20q, files are %v, %v", c.format, now, files, err)
+		}
+	}
+}
+
 func TestAccessLogThatCantBeWritten(t *testing.T) {
 	dir := t.TempDir()
 	var ev events

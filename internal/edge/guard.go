@@ -43,7 +43,7 @@ func (x *exchange) allow() bool {
 	}
 	if wait := x.site.rates().take(a, x.r.URL.Path, x.edge.cfg.Now()); wait > 0 {
 		x.w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-		return x.refuse(http.StatusTooManyRequests, "too many requests from your address; please try again a little later")
+		return x.refuse(http.StatusTooManyRequests, "too many requests from your address. Please try again a little later")
 	}
 	limit := g.MaxBody
 	if o.MaxBody != 0 {

@@ -102,7 +102,10 @@ func TestRunFindsDeadNodes(t *testing.T) {
 		_, _ = c.Read(make([]byte, 1)) // until the edge gives up
 	}
 	unwell := func(c net.Conn) {
-		h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) })
+		h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(StrainHeader, "folder shop is halted")
+			w.WriteHeader(503)
+		})
 		_ = (&http.Server{Handler: h}).Serve(&oneConn{Conn: c})
 	}
 	for name, dead := range map[string]func(net.Conn){"mute": mute, "unwell": unwell, "refusing": nil} {
@@ -124,7 +127,7 @@ func TestRunFindsDeadNodes(t *testing.T) {
 				network.set("web1", dead)
 				e.nodes[0].pool.flush()
 				pass(time.Second)
-				if got := e.Stats()[0]; got.State != "failing" {
+				if got := e.Stats()[0]; got.State != "failing" || name == "unwell" && got.Cause != "health probe: folder shop is halted" {
 					t.Errorf("a second after its death it is %s (%s)", got.State, got.Cause)
 				}
 				network.set("web1", named("web1"))

@@ -3,6 +3,7 @@ package edge
 import (
 	"cmp"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"html"
@@ -10,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"tandem/internal/config"
 )
@@ -17,7 +20,21 @@ import (
 const (
 	// statusVisitorLeft stands in the access log when the visitor did not wait for the answer. It is never sent.
 	statusVisitorLeft = 499
+	// leastRefresh is how many seconds a page waits at least before it tries again by itself.
+	leastRefresh = 10
 )
+
+// headings say what visitors make of a status.
+var headings = map[int]string{
+	http.StatusServiceUnavailable: "Back soon",
+	http.StatusBadGateway:         "Something went wrong",
+	http.StatusGatewayTimeout:     "This took too long",
+	http.StatusForbidden:          "Not open to you",
+	http.StatusMisdirectedRequest: "No such site",
+}
+
+//go:embed page.html
+var page string
 
 // refuse answers a request that goes to no node. It returns false, for admit.
 func (x *exchange) refuse(status int, why string) bool {
@@ -29,16 +46,18 @@ func (x *exchange) refuse(status int, why string) bool {
 	if status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", x.retryAfter())
 	}
-	x.page(status, why)
+	x.page(status, sentence(why))
 	return false
 }
 
 // sorry answers with what the site's file says for when no node can have a request, or else as refuse does.
-func (x *exchange) sorry(why string) { x.unavailable(cmp.Or(x.options.Sorry, why), x.retryAfter()) }
+func (x *exchange) sorry(why string) {
+	x.unavailable(cmp.Or(x.options.Sorry, sentence(why)), x.retryAfter())
+}
 
 // closed answers for a site that is in maintenance. It returns false, for admit.
 func (x *exchange) closed(m *config.Maintenance) bool {
-	x.unavailable(cmp.Or(m.Message, x.options.Sorry, "the site is being worked on; please come back later"), inSeconds(m.RetryAfter))
+	x.unavailable(cmp.Or(m.Message, x.options.Sorry, "The site is being worked on. Please come back later."), inSeconds(m.RetryAfter))
 	return false
 }
 
@@ -77,10 +96,36 @@ func inSeconds(d time.Duration) string {
 // page answers with a sentence, dressed up for who likes it.
 func (x *exchange) page(status int, why string) {
 	if strings.Contains(x.r.Header.Get("Accept"), "text/html") {
-		x.send(status, "text/html; charset=utf-8", fmt.Sprintf(page, status, http.StatusText(status), html.EscapeString(why), x.id))
+		x.send(status, "text/html; charset=utf-8", x.dressed(status, why))
 		return
 	}
 	x.send(status, "text/plain; charset=utf-8", why+"\n")
+}
+
+// dressed is the page around a sentence.
+func (x *exchange) dressed(status int, why string) string {
+	head, ok := headings[status]
+	if !ok {
+		head = http.StatusText(status)
+	}
+	refresh, note := "", ""
+	if status == http.StatusServiceUnavailable && x.r.Method == http.MethodGet {
+		after, _ := strconv.Atoi(x.w.Header().Get("Retry-After"))
+		refresh = fmt.Sprintf("<meta http-equiv=\"refresh\" content=\"%d\">\n", max(after, leastRefresh))
+		note = "This page tries again by itself.<br>"
+	}
+	return fmt.Sprintf(page, head, html.EscapeString(why), status, x.id, refresh, note)
+}
+
+// sentence gives what the edge says itself a capital and a full stop.
+func sentence(s string) string {
+	first, size := utf8.DecodeRuneInString(s)
+	last, _ := utf8.DecodeLastRuneInString(s)
+	s = string(unicode.ToUpper(first)) + s[size:]
+	if unicode.IsLetter(last) || unicode.IsDigit(last) {
+		s += "."
+	}
+	return s
 }
 
 func (x *exchange) send(status int, kind, body string) {
@@ -99,28 +144,12 @@ func (x *exchange) apologise(err error) {
 	case x.r.Context().Err() != nil || errors.Is(err, context.Canceled):
 		x.leave(gone)
 	case errors.Is(err, errNoNode), errors.Is(err, errBusy):
-		x.sorry("the site can't be reached at the moment; please try again in a few seconds")
+		x.sorry("the site can't be reached at the moment. Please try again in a few seconds")
 	case isTimeout(err):
-		x.refuse(http.StatusGatewayTimeout, "the site took too long to answer; whether it did what you asked for is not known")
+		x.refuse(http.StatusGatewayTimeout, "the site took too long to answer. Whether it did what you asked for is not known")
 	case x.safe:
-		x.refuse(http.StatusBadGateway, "the site broke off before it answered; please try again")
+		x.refuse(http.StatusBadGateway, "the site broke off before it answered. Please try again")
 	default:
-		x.refuse(http.StatusBadGateway, "the site broke off before it answered; whether it did what you asked for is not known: please look before you try again")
+		x.refuse(http.StatusBadGateway, "the site broke off before it answered. Whether it did what you asked for is not known: please look before you try again")
 	}
 }
-
-const page = `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>%[1]d %[2]s</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; color: #223; background: #f6f7f9; margin: 18vh auto; max-width: 34rem; padding: 0 1rem }
-h1 { font-size: 1.4rem; font-weight: 600 }
-small { color: #788 }
-</style>
-<h1>%[2]s</h1>
-<p>%[3]s</p>
-<p><small>%[1]d &middot; request %[4]s</small></p>
-</html>
-`

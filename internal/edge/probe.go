@@ -15,8 +15,8 @@ import (
 // HealthPath is what nodes answer with status 200 while they serve, and the edge while it has a node to send to.
 const HealthPath = "/.tandem/health"
 
-// StrainHeader is the field of a node's answer about its health that says on one line what is amiss with it, while it still
-// serves. It then gets visitors only when no other node is fit.
+// StrainHeader is the field of a node's answer about its health that says on one line what is amiss with it. If the status is 200, it
+// still serves, and gets visitors only when no other node is fit.
 const StrainHeader = "Tandem-Strain"
 
 // A node that stops answering without its session being lost is found within ProbeInterval + 2 * ProbeTime, under a
@@ -149,6 +149,9 @@ func (e *Edge) probe(ctx context.Context, n *node) (strain string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, ProbeTime)
 	defer cancel()
 	c, err := n.pool.get(ctx, e.cfg.Now(), false)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "", fmt.Errorf("no connection within %v", ProbeTime)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -165,6 +168,8 @@ func (e *Edge) probe(ctx context.Context, n *node) (strain string, err error) {
 		return "", fmt.Errorf("no answer within %v", ProbeTime)
 	case err != nil:
 		return "", err
+	case a.status != http.StatusOK && strain != "":
+		return "", errors.New(strain)
 	case a.status != http.StatusOK:
 		return "", fmt.Errorf("it says %d %s", a.status, http.StatusText(a.status))
 	}

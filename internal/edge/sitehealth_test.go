@@ -277,9 +277,11 @@ func TestSorryPages(t *testing.T) {
 	for _, c := range []struct {
 		sorry, accept, kind, body string
 	}{
-		{"", "", "text/plain", "the site can't be reached"},
+		{"", "", "text/plain", "The site can't be reached"},
 		{"back at noon", "", "text/plain", "back at noon\n"},
 		{"back <at> noon", "text/html", "text/html", "back &lt;at&gt; noon"},
+		{"back <at> noon", "text/html", "text/html", "content=\"10\">"}, // it tries again by itself
+		{"", "text/html", "text/html", "The site can&#39;t be reached at the moment. "},
 		{html, "", "text/html", html},
 		{html, "text/html", "text/html", html},
 	} {

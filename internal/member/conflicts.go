@@ -62,7 +62,7 @@ func (m *Member) gather(ctx context.Context, f keptFilter, only farm.MemberID, l
 	}
 	if only != "" {
 		if _, ok := c.Member(only); !ok {
-			return all, farm.Errorf("list preserved", string(only), farm.NotFound, "there is no member of that name")
+			return all, unknownMember("list preserved", only, c)
 		}
 	}
 	var mu sync.Mutex

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -42,7 +43,7 @@ func (m *Member) Drain(ctx context.Context, id farm.MemberID, verb control.Drain
 	id = cmp.Or(id, m.self)
 	if c := m.config(); c != nil {
 		if _, ok := c.Member(id); !ok {
-			return d, farm.Errorf(string(verb), string(id), farm.NotFound, "there is no member of that name")
+			return d, unknownMember(string(verb), id, c)
 		}
 	}
 	if id == m.self {
@@ -52,6 +53,15 @@ func (m *Member) Drain(ctx context.Context, id farm.MemberID, verb control.Drain
 		return d, farm.Errorf(string(verb), string(id), farm.Unavailable, "it is not linked with %s", m.self)
 	}
 	return d, m.ask(ctx, id, callDrain, drainRequest{verb}, &d)
+}
+
+// unknownMember is the error of who names a member that the farm does not have.
+func unknownMember(op string, id farm.MemberID, c *config.Config) error {
+	var names []string
+	for _, m := range c.Members {
+		names = append(names, string(m.Name))
+	}
+	return &farm.Error{Op: op, Path: string(id), Kind: farm.NotFound, Err: errors.New("there is no member of that name"), Next: config.DidYouMean(string(id), names)}
 }
 
 // drainHere does what another member, or a person here, says.

@@ -2,12 +2,21 @@ package member
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"tandem/internal/config"
 	"tandem/internal/control"
 	"tandem/internal/farm"
 )
+
+// siteNames are the sites of a configuration, as people call them.
+func siteNames(c *config.Config) (names []string) {
+	for _, s := range c.Sites {
+		names = append(names, config.SiteName(s.File))
+	}
+	return names
+}
 
 // Maintain implements control.Maintainer. It is a revision, so it reaches all edges, outlives restarts and stands in the
 // history.
@@ -16,8 +25,9 @@ func (m *Member) Maintain(ctx context.Context, req control.Maintenance) error {
 	if c == nil {
 		return farm.Errorf("maintenance", req.Site, farm.Unavailable, "the member is starting")
 	}
-	if req.Site != config.AllSites && req.On && !slices.ContainsFunc(c.Sites, func(s config.Site) bool { return config.SiteName(s.File) == req.Site }) {
-		return farm.Errorf("maintenance", req.Site, farm.NotFound, "there is no site of that name")
+	if sites := siteNames(c); req.Site != config.AllSites && req.On && !slices.Contains(sites, req.Site) {
+		return &farm.Error{Op: "maintenance", Path: req.Site, Kind: farm.NotFound, Err: errors.New("there is no site of that name"),
+			Next: config.DidYouMean(req.Site, sites)}
 	}
 	name, what := "site "+req.Site, " is in service"
 	if req.Site == config.AllSites {

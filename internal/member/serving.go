@@ -183,6 +183,7 @@ func (m *Member) serveFarm(w http.ResponseWriter, r *http.Request) {
 func (m *Member) serveHealth(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
 	if why := m.broken(); why != "" {
+		w.Header().Set(edge.StrainHeader, oneLine(why))
 		http.Error(w, why, http.StatusServiceUnavailable)
 		return
 	}
