@@ -28,6 +28,8 @@ type EdgeSite struct {
 	RetryTime  time.Duration // after its beginning in which a request is tried again
 	Deadline   time.Duration // after its beginning in which a request is answered
 
+	MaxPerNode int // requests in flight to one node, besides what farm.toml says for all sites; 0: as many as that lets through
+
 	CacheBytes int64 // of answers that edges may keep in memory; 0: none
 
 	MaxBody     Size // of a request; 0: that of farm.toml; below 0: any

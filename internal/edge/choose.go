@@ -17,7 +17,7 @@ const (
 
 var errNoNode = errors.New("no node takes requests")
 
-// choose returns the node to try next. A place in its gate is taken.
+// choose returns the node to try next. x.place is taken there, which whoever asked gives back.
 func (x *exchange) choose() (*standing, error) {
 	for {
 		v := x.edge.view.Load()
@@ -39,7 +39,7 @@ func (x *exchange) choose() (*standing, error) {
 				return nil, errNoNode
 			}
 		}
-		err = s.node.gate.enter(x.r.Context(), min(queueTime, x.left()))
+		err = x.enter(s.node)
 		if errors.Is(err, errMoved) {
 			continue
 		}

@@ -301,6 +301,69 @@ func TestFullNodes(t *testing.T) {
 	})
 }
 
+// A site with a bound of its own leaves room for others, and those of its requests that wait for a node which is lost go to another one.
+func TestFullSites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network, release := newNetwork(), make(chan struct{})
+		for _, id := range []farm.MemberID{"web1", "web2"} {
+			network.set(id, serving(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/slow" {
+					select {
+					case <-release:
+					case <-r.Context().Done():
+					}
+				}
+			}))
+		}
+		narrow, wide := &config.EdgeSite{Name: "narrow", MaxPerNode: 1}, &config.EdgeSite{Name: "wide"}
+		e := healthyEdge(network, Config{Limits: Limits{MaxPerNode: 9, MaxQueue: 1}, Site: func(host string) *config.EdgeSite {
+			if host == "narrow.test" {
+				return narrow
+			}
+			return wide
+		}}, "web1", "web2")
+		defer closeIdle(e)
+		slow := func() *http.Request {
+			r := visit("GET", "/slow", nil)
+			r.Host = "narrow.test"
+			return r
+		}
+		var working []<-chan result
+		for range 4 { // 1 at work and 1 waiting, per node
+			working = append(working, ask(e, slow()))
+			synctest.Wait()
+		}
+		if got := <-ask(e, slow()); got.status != 503 {
+			t.Errorf("one too many got %d", got.status)
+		}
+		for range 8 {
+			if got := <-ask(e, visit("GET", "/", nil)); got.status != 200 {
+				t.Errorf("a visitor of another site got %d", got.status)
+			}
+		}
+		for _, s := range e.Stats() {
+			if s.InFlight != 1 {
+				t.Errorf("%s works on %d", s.Node, s.InFlight)
+			}
+		}
+		e.Link("web2", false) // its two, one at work and one waiting, have to go to web1, whose queue has room for neither
+		synctest.Wait()
+		close(release)
+		statuses := map[int]int{}
+		for _, w := range working {
+			statuses[(<-w).status]++
+		}
+		if statuses[200] != 2 || statuses[503] != 2 {
+			t.Errorf("the answers are %v", statuses)
+		}
+		for _, s := range e.Stats() {
+			if s.InFlight != 0 {
+				t.Errorf("%s still works on %d", s.Node, s.InFlight)
+			}
+		}
+	})
+}
+
 // The edge is asked and told at the same time, with -race.
 func TestConcurrentUse(t *testing.T) {
 	network := newNetwork()

@@ -134,7 +134,7 @@ func (e *Edge) SetNodes(want []Node) {
 		if !slices.Contains(e.nodes, n) {
 			events = append(events, e.step(n, removed, "it left the farm")...)
 			n.pool.close()
-			n.gate.turnAway()
+			e.turnAway(n)
 		}
 	}
 	e.renew()
@@ -231,7 +231,7 @@ func (e *Edge) report(m farm.MemberID, in input, cause string) {
 		n.wake()
 	case sessionLost:
 		n.pool.flush()
-		n.gate.turnAway()
+		e.turnAway(n)
 		if elsewhere {
 			n.pool.abandon()
 		}

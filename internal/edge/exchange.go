@@ -61,6 +61,8 @@ type exchange struct {
 	tries int
 	waits time.Time // since when it waits for a node; zero: it has not
 
+	place place // at the node that was chosen last
+
 	node   farm.MemberID // that answered
 	status int           // that the visitor got; 0: none yet
 	bytes  int64         // of the answer's body that the visitor got
@@ -114,7 +116,7 @@ func (x *exchange) leave(f fate) {
 // been idle.
 func (x *exchange) attempt(s *standing) (f fate, stale bool, err error) {
 	n := s.node
-	defer n.gate.leave()
+	defer x.place.leave()
 	t, f, err := x.open(s)
 	if err == nil {
 		f, err = t.relay()

@@ -69,7 +69,7 @@ func (x *exchange) pass(visitor net.Conn) (*standing, *conn, error) {
 		}
 		x.tries++
 		c, err := x.offer(s.node, visitor)
-		s.node.gate.leave()
+		x.place.leave()
 		if err == nil {
 			return s, c, nil
 		}

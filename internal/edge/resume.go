@@ -50,7 +50,7 @@ func (t *trip) goOn(cause error) (fate, error) {
 
 // goOnAt asks one node for the bytes that the visitor does not have yet.
 func (x *exchange) goOnAt(s *standing) (fate, error) {
-	defer s.node.gate.leave()
+	defer x.place.leave()
 	d := x.download
 	x.head = fmt.Appendf(x.head[:0], "%sRange: bytes=%d-\r\nIf-Range: %s\r\n\r\n", strings.TrimSuffix(d.head, "\r\n"), x.bytes, d.etag)
 	t, _, err := x.open(s)

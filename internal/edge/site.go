@@ -23,6 +23,7 @@ type siteWork struct {
 	picker  picker           // nil: the farm's
 	rates   rates
 	cache   *cache // nil: nothing is kept
+	rooms   *rooms // nil: only the nodes' own bounds hold
 }
 
 // picker chooses the site's nodes.
@@ -53,6 +54,11 @@ func (s *site) renew(o *config.EdgeSite) {
 		w.rates = old.rates
 	} else {
 		w.rates = newRates(o.Rates)
+	}
+	if old != nil && old.options.MaxPerNode == o.MaxPerNode {
+		w.rooms = old.rooms
+	} else {
+		w.rooms = newRooms(o.MaxPerNode)
 	}
 	switch {
 	case o.Policy == "":

@@ -193,7 +193,7 @@ func (x *exchange) shuns(s *standing) bool {
 // have got used to their visitors.
 func (x *exchange) pick(v *view, from []*standing, ok func(*standing) bool) *standing {
 	fit := filter(from, func(s *standing) bool { return ok(s) && !x.shuns(s) })
-	if free := filter(fit, (*standing).hasRoom); len(free) > 0 {
+	if free := filter(fit, x.hasRoom); len(free) > 0 {
 		fit = free
 	}
 	if len(fit) == 0 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -16,6 +17,22 @@ import (
 func readPolicy(d *caddyfile.Dispenser, o *config.EdgeSite) (err error) {
 	o.Policy, err = config.ParsePolicy(strings.Join(d.RemainingArgs(), " "))
 	return err
+}
+
+// maxMaxPerNode is more than a node can have at once.
+const maxMaxPerNode = 1_000_000
+
+// readMaxPerNode reads: max_per_node 20.
+func readMaxPerNode(d *caddyfile.Dispenser, o *config.EdgeSite) error {
+	arg, err := oneArg(d, "a number, such as 20")
+	if err != nil {
+		return err
+	}
+	o.MaxPerNode, err = strconv.Atoi(arg)
+	if err != nil || o.MaxPerNode < 1 || o.MaxPerNode > maxMaxPerNode {
+		return fmt.Errorf("%q is not a number from 1 to %d", arg, maxMaxPerNode)
+	}
+	return nil
 }
 
 // readAffinity reads: affinity cookie [NAME] [drain TIME], affinity address [drain TIME].

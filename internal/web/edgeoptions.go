@@ -22,22 +22,23 @@ type edgeOption struct {
 }
 
 var edgeOptions = map[string]edgeOption{
-	"affinity":    {read: readAffinity},
-	"answer_time": timeOption(func(o *config.EdgeSite) *time.Duration { return &o.AnswerTime }),
-	"cache":       {read: readCache},
-	"deadline":    timeOption(func(o *config.EdgeSite) *time.Duration { return &o.Deadline }),
-	"eject":       {read: readEject},
-	"keep_body":   {read: readKeepBody},
-	"passthrough": {read: readPassthrough},
-	"policy":      {read: readPolicy},
-	"probe":       {read: readProbe},
-	"retry_after": timeOption(func(o *config.EdgeSite) *time.Duration { return &o.RetryAfter }),
-	"retry_time":  timeOption(func(o *config.EdgeSite) *time.Duration { return &o.RetryTime }),
-	"sorry_page":  {read: readSorry},
-	"max_body":    {read: readMaxBody},
-	"allow":       {read: func(d *caddyfile.Dispenser, o *config.EdgeSite) error { return readNetworks(d, &o.Allow) }, many: true},
-	"deny":        {read: func(d *caddyfile.Dispenser, o *config.EdgeSite) error { return readNetworks(d, &o.Deny) }, many: true},
-	"rate":        {read: readRate, many: true},
+	"affinity":     {read: readAffinity},
+	"answer_time":  timeOption(func(o *config.EdgeSite) *time.Duration { return &o.AnswerTime }),
+	"cache":        {read: readCache},
+	"deadline":     timeOption(func(o *config.EdgeSite) *time.Duration { return &o.Deadline }),
+	"eject":        {read: readEject},
+	"keep_body":    {read: readKeepBody},
+	"max_per_node": {read: readMaxPerNode},
+	"passthrough":  {read: readPassthrough},
+	"policy":       {read: readPolicy},
+	"probe":        {read: readProbe},
+	"retry_after":  timeOption(func(o *config.EdgeSite) *time.Duration { return &o.RetryAfter }),
+	"retry_time":   timeOption(func(o *config.EdgeSite) *time.Duration { return &o.RetryTime }),
+	"sorry_page":   {read: readSorry},
+	"max_body":     {read: readMaxBody},
+	"allow":        {read: func(d *caddyfile.Dispenser, o *config.EdgeSite) error { return readNetworks(d, &o.Allow) }, many: true},
+	"deny":         {read: func(d *caddyfile.Dispenser, o *config.EdgeSite) error { return readNetworks(d, &o.Deny) }, many: true},
+	"rate":         {read: readRate, many: true},
 }
 
 // Edge is what the live revision says to the edges about the host name's site; nil: there is no such site. Where a name has
@@ -135,8 +136,8 @@ func passable(o *config.EdgeSite, bindings []binding) error {
 		return nil
 	case !slices.ContainsFunc(bindings, func(b binding) bool { return b.tls }):
 		return errors.New("edge { passthrough } is for sites with HTTPS")
-	case len(o.Rates) > 0 || o.MaxBody != 0:
-		return errors.New("with passthrough the edge sees no requests: it can't hold them to rate or max_body")
+	case len(o.Rates) > 0 || o.MaxBody != 0 || o.MaxPerNode != 0:
+		return errors.New("with passthrough the edge sees no requests: it can't hold them to rate, max_body or max_per_node")
 	}
 	return nil
 }

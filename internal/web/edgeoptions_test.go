@@ -32,6 +32,8 @@ func TestEdgeDirective(t *testing.T) {
 			Deny:  []netip.Prefix{netip.MustParsePrefix("192.0.2.9/32")}}},
 		"edge {\n\t\tmax_body off\n\t\trate 10r/s\n\t\trate 30r/m burst 5 path /login*\n\t}": {options: &config.EdgeSite{MaxBody: -1,
 			Rates: []config.RateLimit{{PerSecond: 10, Burst: 10}, {PerSecond: .5, Burst: 5, Path: "/login*"}}}},
+		"edge {\n\t\tmax_per_node 20\n\t}":                            {options: &config.EdgeSite{MaxPerNode: 20}},
+		"edge {\n\t\tmax_per_node 0\n\t}":                             {fault: `:3:3: max_per_node: "0" is not a number from 1`},
 		"edge {\n\t\tmax_body much\n\t}":                              {fault: `:3:3: max_body: "much" is not a size`},
 		"edge {\n\t\tmax_body 0\n\t}":                                 {fault: `:3:3: max_body: write off for any size`},
 		"edge {\n\t\tdeny\n\t}":                                       {fault: `:3:3: deny: it takes addresses and networks`},

@@ -20,6 +20,13 @@ const balancedSites = `http://plain.test {
 	reverse_proxy ` + speakerHTTP + `
 }
 
+http://narrow.test {
+	edge {
+		max_per_node 1
+	}
+	reverse_proxy ` + speakerHTTP + `
+}
+
 http://bound.test {
 	edge {
 		affinity cookie seat drain 1s
@@ -149,15 +156,28 @@ func (f balanced) soon(host string, nodes ...string) time.Duration {
 	return time.Since(began).Round(time.Millisecond)
 }
 
-// fullNodes: no node gets more than it may, some wait, the rest are told to come again.
+// fullNodes: no node gets more than it may, some wait, the rest are told to come again. A site can have less.
 func (f balanced) fullNodes(t *testing.T) {
-	const nodes, all = 2, 40
+	const nodes = 2
+	f.crowdOf(t, "plain.test", 40, nodes*(mostPerNode+mostWaiting), "/wait/400")
+	for _, n := range []string{"web1", "web2"} {
+		c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: f.lan.dial(n)}}
+		if most := must(t, c, http.MethodGet, "http://"+speakerHTTP+"/most", nil).text; most != fmt.Sprint(mostPerNode) {
+			t.Errorf("%s had %s requests at once, want %d", n, most, mostPerNode)
+		}
+	}
+	f.crowdOf(t, "narrow.test", 24, nodes*(1+mostWaiting), "/wait/100")
+}
+
+// crowdOf lets visitors come at once, of whom so many are to be answered.
+func (f balanced) crowdOf(t *testing.T, host string, all, want int, path string) {
+	t.Helper()
 	var mu sync.Mutex
 	statuses := map[int]int{}
 	var crowd sync.WaitGroup
 	for range all {
 		crowd.Go(func() {
-			a, err := f.ask("plain.test", "/wait/400")
+			a, err := f.ask(host, path)
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -171,15 +191,9 @@ func (f balanced) fullNodes(t *testing.T) {
 		})
 	}
 	crowd.Wait()
-	t.Logf("%d requests at once: %v", all, statuses)
-	if want := nodes * (mostPerNode + mostWaiting); statuses[200] != want || statuses[503] != all-want {
+	t.Logf("%s: %d requests at once: %v", host, all, statuses)
+	if statuses[200] != want || statuses[503] != all-want {
 		t.Errorf("%v of %d at once, want that %d are answered", statuses, all, want)
-	}
-	for _, n := range []string{"web1", "web2"} {
-		c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: f.lan.dial(n)}}
-		if most := must(t, c, http.MethodGet, "http://"+speakerHTTP+"/most", nil).text; most != fmt.Sprint(mostPerNode) {
-			t.Errorf("%s had %s requests at once, want %d", n, most, mostPerNode)
-		}
 	}
 }
 
