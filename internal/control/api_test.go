@@ -375,17 +375,20 @@ func TestHealthSaysNothingTwice(t *testing.T) {
 		Member: "edge1",
 		Faults: Faults{Open: []OpenFault{
 			open(farm.EventMemberDown, "web2", "lost"), open(farm.EventNodeDown, "web2", "no visitors"), open(farm.EventFolderHalted, "a", "root is gone"),
-			open(farm.EventConfigRefused, "/etc/tandem", "the edit was refused: farm.toml:1: bad"),
+			open(farm.EventBindingFailed, ":80", "in use"), open(farm.EventConfigRefused, "/etc/tandem", "the edit was refused: farm.toml:1: bad"),
 		}},
 		Folders: []Folder{{ID: "a", State: FolderHalted}, {ID: "b", Reason: "web2 is not linked"}, {ID: "c", Reason: "3 paths wait"},
 			{ID: "d", Reason: "web2 is not linked"}, {ID: "e", Reason: "web2 is not linked"}},
 		Config:  ConfigStatus{Faults: config.Faults{{File: "farm.toml", Line: 1, Message: "bad"}, {File: "farm.toml", Line: 2, Message: "worse"}}},
 		Members: []Member{{Name: "web2", Link: LinkDown}, {Name: "web3", Link: LinkDown, Reason: "refused"}},
 		Nodes:   []Node{{Member: "web2", State: HealthFailing}, {Member: "web3", State: HealthFailing}},
+
+		Bindings: []Binding{{Address: ":80", State: BindingRefused, Reason: "in use"}},
 	}
 	want := `member.down web2: lost
 node.down web2: no visitors
 folder.halted a: root is gone
+binding.failed :80: in use
 config.refused /etc/tandem: the edit was refused: farm.toml:1: bad
 folders b, d and e are not in sync: web2 is not linked
 folder c is not in sync: 3 paths wait

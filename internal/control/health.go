@@ -19,11 +19,8 @@ func HealthOf(st Status) Health {
 	if st.Faults.More > 0 {
 		say("%d more faults", st.Faults.More)
 	}
-	told := func(id farm.EventID, subject string) bool {
-		return slices.ContainsFunc(st.Faults.Open, func(f OpenFault) bool { return f.Event.ID == id && f.Event.Subject == subject })
-	}
 	for _, f := range st.Folders {
-		if f.State == FolderHalted && !told(farm.EventFolderHalted, string(f.ID)) {
+		if f.State == FolderHalted && !told(st, farm.EventFolderHalted, string(f.ID)) {
 			say("folder %s is halted: %s", f.ID, f.Reason)
 		}
 	}
@@ -31,7 +28,7 @@ func HealthOf(st Status) Health {
 	h.Reasons = append(h.Reasons, unconfigured(st)...)
 	down := map[farm.MemberID]bool{}
 	for _, m := range st.Members {
-		if down[m.Name] = m.Link == LinkDown; down[m.Name] && !told(farm.EventMemberDown, string(m.Name)) {
+		if down[m.Name] = m.Link == LinkDown; down[m.Name] && !told(st, farm.EventMemberDown, string(m.Name)) {
 			say("member %s is not linked%s", m.Name, because(m.Reason))
 		}
 	}
@@ -41,12 +38,17 @@ func HealthOf(st Status) Health {
 		}
 	}
 	for _, n := range st.Nodes {
-		if n.State == HealthFailing && !told(farm.EventNodeDown, string(n.Member)) {
+		if n.State == HealthFailing && !told(st, farm.EventNodeDown, string(n.Member)) {
 			say("node %s gets no visitors%s", n.Member, because(n.Reason))
 		}
 	}
 	h.OK = len(h.Reasons) == 0
 	return h
+}
+
+// told tells whether a fault of that id and subject is open.
+func told(st Status, id farm.EventID, subject string) bool {
+	return slices.ContainsFunc(st.Faults.Open, func(f OpenFault) bool { return f.Event.ID == id && f.Event.Subject == subject })
 }
 
 // behind names the folders that are not in sync, those with one reason together.
@@ -90,7 +92,7 @@ func unconfigured(st Status) (lines []string) {
 		}
 	}
 	for _, b := range st.Bindings {
-		if b.State == BindingRefused {
+		if b.State == BindingRefused && !told(st, farm.EventBindingFailed, b.Address) {
 			lines = append(lines, fmt.Sprintf("binding %s is refused: %s", b.Address, b.Reason))
 		}
 	}

@@ -123,7 +123,7 @@ func (m *Member) openFolder(spec folderSpec, how opening) (_ *folder, err error)
 	}
 	f.keeper = install.New(f.fs, install.Config{
 		Folder: spec.id, Sink: m.sink, Log: log, Now: time.Now, QuotaBytes: spec.preserve.bytes,
-		MaxAge: spec.preserve.age, KeepDeleted: spec.preserve.deleted, Moved: f.moved,
+		MaxAge: spec.preserve.age, KeepDeleted: spec.preserve.deleted, Moved: f.needless,
 		MinFreeBytes: spec.minFree, Recipes: f.index,
 	})
 	if err = f.keeper.Recover(); err != nil {

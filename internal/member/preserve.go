@@ -1,6 +1,7 @@
 package member
 
 import (
+	"strings"
 	"time"
 
 	"tandem/internal/farm"
@@ -15,6 +16,12 @@ type preserveSpec struct {
 
 // moveTime is how far apart the two halves of a rename, a deletion and a new file, are written at most.
 const moveTime = 5 * time.Second
+
+// needless tells whether a file that others deleted need not be preserved: a probe wrote it, or it has only moved.
+func (f *folder) needless(p farm.Path, d farm.Digest, by farm.Stamp) bool {
+	name := p.String()
+	return strings.HasPrefix(name, probePrefix) && !strings.Contains(name, "/") || f.moved(p, d, by)
+}
 
 // moved tells whether the content of p, which by deleted, stands at another path that the same member wrote at that time.
 func (f *folder) moved(p farm.Path, d farm.Digest, by farm.Stamp) bool {

@@ -39,4 +39,7 @@ func TestProbe(t *testing.T) {
 	}
 	f.inSync("web1", "web2")
 	f.equal("web1", "web2")
+	if kept := f.conflicts("web1").List; len(kept) > 0 {
+		t.Errorf("%d files of the probe are preserved", len(kept))
+	}
 }
