@@ -13,7 +13,8 @@ import (
 
 // Timing of a session.
 const (
-	beatEvery    = 250 * time.Millisecond
+	beatLeast    = 250 * time.Millisecond // between heartbeats, see Config.beatTime
+	beatMost     = 500 * time.Millisecond
 	deadAfter    = 750 * time.Millisecond // of silence, unless Config says otherwise
 	greetTimeout = 2 * time.Second        // from connected to live
 	dialTimeout  = 2 * time.Second        // TCP and TLS
@@ -125,6 +126,10 @@ type Config struct {
 	Log      *slog.Logger
 	Now      func() time.Time // wall clock
 
-	// DeadAfter is how long a session may be silent; 0 is 750 ms, three heartbeats. Machines that stall need more.
+	// DeadAfter is how long a session may be silent; 0 is 750 ms. Machines that stall need more.
 	DeadAfter time.Duration
 }
+
+// beatTime is the time between heartbeats: six are silence, within bounds that suit whoever is at the other end. Each wakes both
+// members, also where nothing else happens.
+func (c *Config) beatTime() time.Duration { return min(max(beatLeast, c.DeadAfter/6), beatMost) }

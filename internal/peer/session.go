@@ -192,7 +192,7 @@ func (s *session) ending(err error) error {
 
 // write sends beats, what is queued, and the state, in turn: none of them holds up another for more than a frame.
 func (s *session) write() {
-	ticker := time.NewTicker(beatEvery)
+	ticker := time.NewTicker(s.link.hub.cfg.beatTime())
 	defer ticker.Stop()
 	beat, state := true, true // the first beat lets both sides measure at once
 	for s.ctx.Err() == nil {
@@ -230,7 +230,7 @@ func (s *session) due(tick <-chan time.Time, busy bool, wait time.Duration) (bea
 	if !busy {
 		var paid <-chan time.Time
 		if wait > 0 {
-			t := time.NewTimer(min(wait, beatEvery)) // the limit may be lifted meanwhile
+			t := time.NewTimer(min(wait, beatLeast)) // the limit may be lifted meanwhile
 			defer t.Stop()
 			paid = t.C
 		}
