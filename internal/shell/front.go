@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/quic-go/quic-go"
 )
 
 const http2FrameBytes = 16 << 10 // that are read: the least that a server must take, and what browsers send
@@ -26,7 +28,8 @@ type front struct {
 	tls              *tls.Config // nil: plain
 	limits           Limits
 	door             *door
-	pass             Switch // nil: no connection is passed on
+	resets           *quic.StatelessResetKey // see Config.Resets; may be nil
+	pass             Switch                  // nil: no connection is passed on
 	log              *slog.Logger
 	handler          atomic.Pointer[handler]
 

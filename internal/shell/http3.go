@@ -13,10 +13,12 @@ import (
 
 // quicFront is the UDP twin of a TLS front.
 type quicFront struct {
-	server *http3.Server
-	conn   net.PacketConn
-	visits visits
-	done   chan struct{}
+	server    *http3.Server
+	conn      net.PacketConn
+	transport *quic.Transport
+	listener  *quic.EarlyListener
+	visits    visits
+	done      chan struct{}
 }
 
 // listenQUIC serves HTTP/3 on the UDP port of the same number. A failure is no failure of the front: the visitors'
@@ -28,10 +30,14 @@ func listenQUIC(base context.Context, f *front, pipeline http.Handler) *quicFron
 		log.Warn("no HTTP/3 on this front", "front", at.String(), "error", err)
 		return nil
 	}
-	q := &quicFront{conn: conn, done: make(chan struct{})}
+	q := &quicFront{conn: conn, transport: &quic.Transport{Conn: conn, StatelessResetKey: f.resets}, done: make(chan struct{})}
+	if q.listener, err = q.transport.ListenEarly(http3.ConfigureTLSConfig(f.refusing()), &quic.Config{Allow0RTT: true}); err != nil {
+		log.Warn("no HTTP/3 on this front", "front", at.String(), "error", err)
+		_ = conn.Close()
+		return nil
+	}
 	q.server = &http3.Server{
 		Handler:        q.visits.counted(pipeline),
-		TLSConfig:      http3.ConfigureTLSConfig(f.refusing()),
 		IdleTimeout:    f.limits.IdleTime,
 		MaxHeaderBytes: f.limits.HeaderBytes,
 		Logger:         slog.New(slog.DiscardHandler),
@@ -42,7 +48,7 @@ func listenQUIC(base context.Context, f *front, pipeline http.Handler) *quicFron
 	}
 	go func() {
 		defer close(q.done)
-		if err := q.server.Serve(conn); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := q.server.ServeListener(q.listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			log.Warn("HTTP/3 stopped on this front", "front", at.String(), "error", err)
 		}
 	}()
@@ -64,6 +70,7 @@ func (q *quicFront) advertise(h http.Header) { _ = q.server.SetQUICHeaders(h) }
 
 // drain tells visitors to begin no more requests, waits for those in flight until ctx ends, and closes what is left.
 func (q *quicFront) drain(ctx context.Context) {
+	_ = q.listener.Close() // what is established goes on
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
@@ -73,5 +80,6 @@ func (q *quicFront) drain(ctx context.Context) {
 	}()
 	settle(over, q.visits.close)
 	<-q.done
+	_ = q.transport.Close()
 	_ = q.conn.Close() // nobody writes to it any more
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/quic-go/quic-go"
 
 	"tandem/internal/farm"
 )
@@ -30,6 +31,7 @@ type Config struct {
 	Certificate GetCertificate
 	Protocols   []string                 // that a TLS handshake may agree on besides HTTP's: Certificate sees to them
 	Minimum     func(host string) uint16 // least version of TLS for a host, where it is more than 1.2; may be nil
+	Resets      *[32]byte                // of HTTP/3: machines with the same one tell each other's visitors at once that a connection is lost; may be nil
 	HTTP3       bool                     // also on TLS fronts, on the UDP port of the same number
 	Log         *slog.Logger
 	Sink        farm.Sink
@@ -272,7 +274,7 @@ func (s *Shell) prepareMove(sl *slot) {
 }
 
 func (s *Shell) newFront(want Front) *front {
-	f := &front{network: want.Network, address: want.Address, pass: want.Pass, limits: want.Limits.orDefault(), door: s.door, log: s.cfg.Log}
+	f := &front{network: want.Network, address: want.Address, pass: want.Pass, limits: want.Limits.orDefault(), door: s.door, resets: (*quic.StatelessResetKey)(s.cfg.Resets), log: s.cfg.Log}
 	f.handler.Store(&handler{want.Handler})
 	return f
 }

@@ -41,14 +41,17 @@ func TestTwoEdges(t *testing.T) {
 		away, back func()
 	}{
 		{"drain", func() { f.tandem("web1", "drain", "edge1") }, func() { f.tandem("web1", "undrain", "edge1") }},
-		{"SIGTERM", func() { f.stop("edge1") }, func() { f.start("edge1") }},
+		{"SIGTERM", func() { f.stop("edge1") }, nil},
 	} {
 		began := time.Now()
 		c.away()
 		took := time.Since(began)
 		f.awaitAddress("edge2")
 		t.Logf("%s: it took %s, edge2 has the address after %s", c.name, took.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
-		f.awaitRequests(load, 150)
+		f.awaitRequests(load, 100)
+		if c.back == nil {
+			continue
+		}
 		began = time.Now()
 		c.back()
 		f.awaitAddress("edge1")
