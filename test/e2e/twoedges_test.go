@@ -59,9 +59,10 @@ func TestTwoEdges(t *testing.T) {
 		f.awaitRequests(load, 50)
 	}
 	load.leave()
+	const moves = 3 // of the address; at each no visitor has more than one request on its way
 	t.Logf("%d requests, %d failed", load.sent, len(load.failed))
 	for i, line := range load.failed {
-		if t.Log(line); i >= len(visitors) || !strings.Contains(line, "reset by peer") && !strings.HasSuffix(line, ": EOF") {
+		if t.Log(line); i >= moves*len(visitors) || !strings.Contains(line, "reset by peer") && !strings.HasSuffix(line, ": EOF") {
 			t.Errorf("request %d that failed: %s", i+1, line)
 		}
 	}
