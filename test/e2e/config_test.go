@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -159,4 +161,69 @@ func (f *farmUnderTest) processes() map[string]string {
 		all[n] = fmt.Sprintf("process %d since %s", m.cmd.Process.Pid, st.Since.Format(time.RFC3339Nano))
 	}
 	return all
+}
+
+// TestEditStorm: files of a configuration are saved on both nodes at once, the same ones too, as fast as people never do. Nobody's
+// request fails meanwhile, and all members end with the same files without anybody's doing.
+func TestEditStorm(t *testing.T) {
+	need(t)
+	f := newFarm(t, "web1", "web2", "edge1")
+	f.write(filepath.Join(f.folder("web1"), "index.html"), "a static page\n")
+	f.found(notesFarm, map[string]string{"notes.caddy": versionedSite(0)})
+	f.edgeReady("edge1", 2)
+	f.inSync("web1", "web2")
+	var steps []func() error
+	for _, n := range []string{"edge1", "edge1", "web1", "web2"} {
+		p, addr := f.person("notes.test"), f.members[n].addr
+		steps = append(steps, func() error { return p.get(addr, "/index.html", "a static page\n") })
+	}
+	load := gather(t, 100, steps)
+	var editors sync.WaitGroup
+	for _, n := range []string{"web1", "web2"} {
+		editors.Go(func() { f.typeMany(n, 20) })
+	}
+	editors.Wait()
+	var files string
+	f.await(20*time.Second, "all members have the same configuration", func() error {
+		files = ""
+		for i, n := range f.order {
+			head, err := f.try(n, "config", "show")
+			if err != nil {
+				return err
+			}
+			if i > 0 && string(head) != files {
+				return fmt.Errorf("%s has another one than %s", n, f.order[0])
+			}
+			files = string(head)
+		}
+		return nil
+	})
+	load.leave()
+	for _, line := range load.failed {
+		t.Error(line)
+	}
+	for _, n := range []string{"notes", "web1", "web2"} {
+		if !strings.Contains(files, "-- sites/"+n+".caddy --") {
+			t.Errorf("%s.caddy is lost:\n%s", n, files)
+		}
+	}
+	conflicts := len(f.events("web1", farm.EventConfigConflict, time.Time{}))
+	t.Logf("%d requests meanwhile, %d failed; %d conflicts were told of", load.sent, len(load.failed), conflicts)
+	if conflicts == 0 {
+		t.Error("there was no conflict: the test does not test")
+	}
+}
+
+// typeMany saves a file of the member's own and one that others save, too, in turn.
+func (f *farmUnderTest) typeMany(n string, times int) {
+	for i := range times {
+		name, text := n, fmt.Sprintf("http://%s.test {\n\trespond %d\n}\n", n, i)
+		if i%2 == 0 {
+			name, text = "notes", versionedSite(1000+i)
+		}
+		if err := os.WriteFile(filepath.Join(f.members[n].dir, "config", "sites", name+".caddy"), []byte(text), 0o644); err != nil {
+			f.t.Error(err)
+		}
+		<-time.After(rand.N(250 * time.Millisecond))
+	}
 }
