@@ -300,7 +300,7 @@ func (f balanced) lastNodes(t *testing.T) {
 	t.Logf("the spare node alone after %s", f.soon("plain.test", "web3"))
 	f.kill("web3")
 	for _, c := range []struct{ host, again, text string }{
-		{"plain.test", "3", "the site can't be reached at the moment"}, {"probed.test", "120", "<p>Back soon, says the site."},
+		{"plain.test", "3", "The site can't be reached at the moment"}, {"probed.test", "120", "<p>Back soon, says the site."},
 	} {
 		began := time.Now()
 		a, err := f.ask(c.host, "/")
