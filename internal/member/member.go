@@ -156,7 +156,7 @@ func (m *Member) buildServing() error {
 	m.acme = acme.New(acme.Config{
 		Self: m.self, Dir: m.paths.acme(), Stage: m.paths.certStage(), Farm: acmeFarm{m}, Sink: m.sink, Log: m.log.With("part", "acme"),
 	})
-	// No secret: who knows it and sees a visitor's packets could stop these just as well. All edges of the farm know it.
+	// No secret, as edges share none: who sees a visitor's packets, and so the id of the connection, could stop these just as well.
 	resets := sha256.Sum256([]byte("tandem quic reset\x00" + m.identity.Farm()))
 	m.shell = shell.New(shell.Config{Resets: &resets, Certificate: m.certs.get, Protocols: []string{acme.ALPN}, Minimum: func(host string) uint16 { return m.web.Minimum(host) }, HTTP3: true, Log: m.log, Sink: m.sink})
 	parent, err := m.shell.Caddy()

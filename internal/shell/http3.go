@@ -11,6 +11,9 @@ import (
 	"github.com/quic-go/quic-go/http3"
 )
 
+// connIDBytes are too many to guess the id of a connection, from which who knows Config.Resets has what ends it; the library's 4 are not.
+const connIDBytes = 8
+
 // quicFront is the UDP twin of a TLS front.
 type quicFront struct {
 	server    *http3.Server
@@ -30,7 +33,7 @@ func listenQUIC(base context.Context, f *front, pipeline http.Handler) *quicFron
 		log.Warn("no HTTP/3 on this front", "front", at.String(), "error", err)
 		return nil
 	}
-	q := &quicFront{conn: conn, transport: &quic.Transport{Conn: conn, StatelessResetKey: f.resets}, done: make(chan struct{})}
+	q := &quicFront{conn: conn, transport: &quic.Transport{Conn: conn, StatelessResetKey: f.resets, ConnectionIDLength: connIDBytes}, done: make(chan struct{})}
 	if q.listener, err = q.transport.ListenEarly(http3.ConfigureTLSConfig(f.refusing()), &quic.Config{Allow0RTT: true}); err != nil {
 		log.Warn("no HTTP/3 on this front", "front", at.String(), "error", err)
 		_ = conn.Close()
