@@ -154,11 +154,14 @@ type picture struct {
 func (b *blog) install() {
 	b.author.goTo(blogURL + "/")
 	b.author.shoot("install")
+	var page string
+	b.author.eval("document.body.innerText", &page)
 	b.author.eval(`fetch('/wp-admin/install.php?step=2', {method: 'POST', body: new URLSearchParams({weblog_title: 'Two nodes', user_name: 'author',
 		admin_password: 'correct horse', admin_password2: 'correct horse', pw_weak: 'on', admin_email: 'author@blog.test', blog_public: '0'})})
 		.then(r => r.text()).then(text => { if (!text.includes('wp-login.php')) throw text })`, nil)
-	for _, request := range b.author.failures() { // one in ten: its first page is a whole one with status 500, and it installs well
-		b.f.t.Logf("WordPress was not installed yet: %s", request)
+	// Whoever meets the installer at work gets a 500 from WordPress itself: its tables are there in part only.
+	for _, request := range b.author.failures() {
+		b.f.t.Logf("WordPress was not installed yet: %s\nthe first page: %s", request, page)
 	}
 	b.author.forgive(0)
 }
