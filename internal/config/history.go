@@ -24,6 +24,23 @@ func Heads(all []Revision) []Revision {
 	return heads
 }
 
+// Gap tells whether a revision has not come yet on which it depends whether the head is concurrent with the later ones: a parent
+// of something that is later than the head. Members keep the latest n revisions: the parents of older ones may be gone for good, and
+// are not waited for. Files are not looked at.
+func Gap(all []Revision, head Revision, n int) bool {
+	sorted := slices.SortedFunc(slices.Values(all), func(a, b Revision) int { return later(b, a) })
+	known := map[farm.Digest]bool{}
+	for _, r := range all {
+		known[r.Digest] = true
+	}
+	for _, r := range sorted[:min(n-1, len(sorted))] {
+		if later(r, head) > 0 && slices.ContainsFunc(r.Parents, func(p farm.Digest) bool { return !known[p] }) {
+			return true
+		}
+	}
+	return false
+}
+
 // CommonAncestor is the latest revision of all that a and b both descend from (or are); false if there is none among
 // them. Edits in turn on both sides of a partition can leave several candidates of which none descends from another; the
 // latest is as good as any, and all members choose the same. Files are not looked at.

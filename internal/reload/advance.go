@@ -3,6 +3,7 @@ package reload
 import (
 	"context"
 	"errors"
+	"time"
 
 	"tandem/internal/config"
 	"tandem/internal/farm"
@@ -57,6 +58,9 @@ func (r *Reloader) advance(ctx context.Context) {
 
 // mergeHeads merges until one head is left, and returns its header; without a digest: there is no revision at all. All
 // members that have the same revisions merge the same, in the same order, and write files that are the same.
+//
+// Revisions arrive in any order, each as a file of its own. While it is not known whether heads descend from each other, because a parent
+// has not come yet, the latest is the head.
 func (r *Reloader) mergeHeads() (config.Revision, error) {
 	for {
 		all, _ := config.Trials(r.store.all())
@@ -65,7 +69,11 @@ func (r *Reloader) mergeHeads() (config.Revision, error) {
 		case 0:
 			return config.Revision{}, nil
 		case 1:
+			r.gap = time.Time{}
 			return heads[0], nil
+		}
+		if r.awaitsParents(heads[0]) {
+			return heads[len(heads)-1], nil
 		}
 		merged, _, err := r.merge(all, heads[0].Digest, heads[1].Digest)
 		if err != nil {
@@ -77,6 +85,18 @@ func (r *Reloader) mergeHeads() (config.Revision, error) {
 		r.clock.Observe(merged.Time)
 		r.reportMerge(merged.Header())
 	}
+}
+
+// awaitsParents tells whether it is worth waiting for revisions that are missing between the head and later ones.
+func (r *Reloader) awaitsParents(head config.Revision) bool {
+	if !config.Gap(r.store.all(), head, historySize) {
+		r.gap = time.Time{}
+		return false
+	}
+	if r.gap.IsZero() {
+		r.gap = r.cfg.Now()
+	}
+	return r.cfg.Now().Sub(r.gap) < gapTime
 }
 
 func (r *Reloader) merge(all []config.Revision, a, b farm.Digest) (config.Revision, []config.Conflict, error) {

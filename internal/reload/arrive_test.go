@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -399,4 +400,82 @@ func TestAgain(t *testing.T) {
 		}
 		a.wantEvents(farm.EventConfigLive, farm.Info, 0)
 	})
+}
+
+// arrive brings one revision of g to h.
+func (g *rig) arrive(h *rig, rev config.Revision) {
+	g.t.Helper()
+	b, err := os.ReadFile(filepath.Join(g.cfg.RevisionDir, rev.FileName()))
+	must(g.t, err)
+	must(g.t, os.WriteFile(filepath.Join(h.cfg.RevisionDir, rev.FileName()), b, 0o644))
+	h.Arrived()
+}
+
+// threeMore are three revisions of a: a site more, another change, and the site is gone again.
+func threeMore(a *rig) (revs [3]config.Revision) {
+	for i, edit := range []func(){
+		func() { a.save("sites/b.caddy", "b\n") },
+		func() { a.save("sites/a.caddy", "two\n") },
+		func() { must(a.t, os.Remove(a.path("sites/b.caddy"))); a.Touched() },
+	} {
+		edit()
+		pass(200 * time.Millisecond)
+		revs[i] = a.Head()
+	}
+	return revs
+}
+
+// TestArrivalsOutOfOrder: a revision that comes before its parents is no concurrent edit of what is there. A merge would bring
+// back what it has taken away, and end the trials of others.
+func TestArrivalsOutOfOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t)
+		revs := threeMore(a)
+		a.arrive(b, revs[0])
+		pass(100 * time.Millisecond)
+		b.wantLive("sites/b.caddy", "b\n")
+		a.arrive(b, revs[2])
+		pass(time.Second)
+		wantSame(a, b)
+		a.arrive(b, revs[1])
+		pass(time.Minute)
+		wantSame(a, b)
+		if n, want := len(b.revisions()), len(a.revisions()); n != want {
+			t.Errorf("b has %d revisions, a %d", n, want)
+		}
+		b.wantEvents(farm.EventConfigMerged, farm.Info, 0)
+	})
+}
+
+// TestParentsComeLate: concurrent edits are merged when it is known from what; if that never is, the later wins, and the other is
+// kept.
+func TestParentsComeLate(t *testing.T) {
+	for name, come := range map[string]bool{"come": true, "are lost": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := pair(t)
+				b.save("sites/c.caddy", "c\n")
+				pass(200 * time.Millisecond)
+				c := b.Head()
+				revs := threeMore(a)
+				a.arrive(b, revs[2])
+				pass(gapTime / 2)
+				b.wantLive("sites/a.caddy", "two\n")
+				b.wantEvents(farm.EventConfigMerged, farm.Info, 0)
+				if come {
+					a.arrive(b, revs[0])
+					a.arrive(b, revs[1])
+				}
+				pass(gapTime)
+				b.wantLive("sites/a.caddy", "two\n")
+				if live := slices.ContainsFunc(b.Current().Sites, func(s config.Site) bool { return s.File == "sites/c.caddy" }); live != come {
+					t.Errorf("the other edit is live: %v", live)
+				}
+				if kept, err := b.Revision(c.Digest); err != nil || string(kept.Files["sites/c.caddy"]) != "c\n" {
+					t.Errorf("the other edit: %v", err)
+				}
+				b.wantEvents(farm.EventConfigMerged, farm.Info, 1)
+			})
+		})
+	}
 }

@@ -34,6 +34,7 @@ const (
 	retryTime    = 2 * time.Second       // before a refused revision is tried again; doubles each time
 	maxRetryTime = 64 * time.Second      // at most
 	lookTime     = 10 * time.Millisecond // between looks at a directory that is being changed
+	gapTime      = 10 * time.Second      // that parents may come later than what was made from them
 	historySize  = 200                   // revisions that are kept
 	historySlack = 50                    // more than that before the oldest are removed
 	dirMode      = os.FileMode(0o750)    // of directories that are made
@@ -63,6 +64,7 @@ type Reloader struct {
 	samples []Sample  // of the time before a trial, pollTime apart
 	sampled time.Time // when the last was taken
 	retry   backoff
+	gap     time.Time // since when parents are missing; zero: none are
 }
 
 // state is what can be read at any time. It is immutable.
