@@ -75,6 +75,12 @@ func (s *server) outcome(trial *control.ConfigTrial) control.ConfigTrial {
 	return *rev.Trial
 }
 
+// knowsTrial tells whether the member has heard that something is being tried on web2.
+func (s *server) knowsTrial() bool {
+	st, err := s.Status(s.t.Context())
+	return err == nil && st.Config.Trial != nil && st.Config.Trial.Canary == "web2"
+}
+
 func (s *server) try(files control.Files, ms int64) *control.ConfigTrial {
 	s.t.Helper()
 	done, err := s.ApplyConfig(s.t.Context(), control.ConfigEdit{Files: files, Patch: true, Canary: "web2", ForMS: ms})
@@ -98,10 +104,7 @@ func TestCanary(t *testing.T) {
 	if !answers(url, 200, web1, web3)() {
 		t.Error("the others run it too")
 	}
-	st, err := web3.Status(t.Context())
-	if err != nil || st.Config.Trial == nil || st.Config.Trial.Canary != "web2" {
-		t.Errorf("web3's status says %+v, %v", st.Config.Trial, err)
-	}
+	eventually(t, "web3's status says so", web3.knowsTrial)
 	eventually(t, "each does what it should, as web3 sees it", func() bool {
 		st, _ := web3.Status(t.Context())
 		for _, v := range st.Config.Members {
@@ -133,6 +136,7 @@ func TestCanary(t *testing.T) {
 	// A rollback ends a trial.
 	web1.try(site(202), 60_000)
 	eventually(t, "the canary runs it", answers(url, 202, web2))
+	eventually(t, "web3 knows it", web3.knowsTrial)
 	if done, err := web3.RollbackConfig(t.Context(), control.ConfigEdit{}); err != nil || done.Trial == nil || done.Trial.Outcome != control.TrialBack {
 		t.Errorf("rollback: %+v, %v", done, err)
 	}

@@ -50,7 +50,6 @@ func TestDrainWaitsForNoIdleVisitor(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
 			r := newRig(t)
 			f := loopback(text("ok"))
 			f.TLS = true
